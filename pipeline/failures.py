@@ -1,0 +1,51 @@
+"""Failures are data: one row for each thing that was lost, in `<store>/failures/`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+
+class FailureKind(StrEnum):
+    """Why a video, or a part of it, could not be processed."""
+
+    UNREADABLE = "unreadable"  # missing, forbidden, or not a media file
+    NO_VIDEO_STREAM = "no_video_stream"  # audio only, or attached pictures only
+    TRUNCATED = "truncated"  # the stream ends well before the duration that its header states
+    DECODE_ERROR = "decode_error"  # the decoder gave up
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    BACKBONE_ERROR = "backbone_error"  # frames were decoded but the network rejected them
+    MISSING_FEATURES = "missing_features"  # the feature store has no complete features for the video
+    DETECTOR_ERROR = "detector_error"  # features were read but the detector failed on them
+
+
+FAILURES_SCHEMA = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One lost video or chunk: `stage` is the verb that lost it (probe, decode, embed, predict)."""
+
+    video_id: str
+    uri: str | None
+    stage: str
+    kind: FailureKind
+    message: str
+
+
+def failures_table(failures: list[Failure]) -> pa.Table:
+    """Arrow table of `FAILURES_SCHEMA`, in the order given."""
+    rows = [
+        {"video_id": f.video_id, "uri": f.uri, "stage": f.stage, "kind": str(f.kind), "message": f.message}
+        for f in failures
+    ]
+    return pa.Table.from_pylist(rows, schema=FAILURES_SCHEMA)
