@@ -1,0 +1,107 @@
+"""From what the user points at (a folder, a glob, a manifest) to a list of videos with ids."""
+
+import io
+import posixpath
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.errors import InputError
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv".split()
+)
+_MANIFEST_READERS = {
+    ".parquet": pq.read_table,
+    ".csv": pyarrow.csv.read_csv,
+    ".jsonl": pyarrow.json.read_json,
+}
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """A video to process: its id, unique in the archive, and the URL of its file."""
+
+    video_id: str
+    uri: str
+
+
+def list_videos(videos: str) -> list[VideoSource]:
+    """The videos that `videos` names, sorted by id.
+
+    A folder is searched for video files at any depth; an id is the path below the folder (or below the fixed part
+    of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`) has columns `video_id` and `uri`;
+    relative URIs are meant from the manifest's folder.
+
+    Raises:
+        InputError: nothing there, no video in it, a malformed manifest, or two files with one id.
+    """
+    suffix = PurePosixPath(videos).suffix.lower()
+    if suffix in _MANIFEST_READERS and not storage.is_folder(videos):
+        sources = _from_manifest(videos, suffix)
+    elif any(character in videos for character in "*?["):
+        sources = _from_glob(videos)
+    elif storage.is_folder(videos):
+        sources = _from_files(videos, [file.url for file in storage.list_files(videos)])
+    elif storage.exists(videos):
+        sources = _from_files(posixpath.dirname(videos), [storage.absolute(videos)])
+    else:
+        raise InputError(f"videos={videos}: not found; give a folder, a glob or a manifest")
+    if not sources:
+        raise InputError(f"videos={videos}: holds no video file ({' '.join(sorted(VIDEO_SUFFIXES))})")
+    return _unique(sources, videos)
+
+
+def _from_glob(pattern: str) -> list[VideoSource]:
+    fixed = pattern[: min(pattern.index(character) for character in "*?[" if character in pattern)]
+    return _from_files(posixpath.dirname(fixed) or ".", storage.glob_files(pattern))
+
+
+def _from_files(root: str, urls: list[str]) -> list[VideoSource]:
+    base = storage.absolute(root)
+    return [
+        VideoSource(str(PurePosixPath(posixpath.relpath(url, base)).with_suffix("")), url)
+        for url in urls
+        if PurePosixPath(url).suffix.lower() in VIDEO_SUFFIXES
+    ]
+
+
+def _from_manifest(manifest: str, suffix: str) -> list[VideoSource]:
+    try:
+        table = _MANIFEST_READERS[suffix](io.BytesIO(storage.read_bytes(manifest)))
+    except pa.ArrowInvalid as error:
+        raise InputError(f"videos={manifest}: not a readable {suffix} manifest ({error})") from error
+    missing = {"video_id", "uri"} - set(table.column_names)
+    if missing:
+        raise InputError(
+            f"videos={manifest}: lacks column {', '.join(sorted(missing))}; it has {', '.join(table.column_names)}"
+        )
+    folder = posixpath.dirname(storage.absolute(manifest))
+    sources = []
+    for line, (video_id, uri) in enumerate(
+        zip(table["video_id"].to_pylist(), table["uri"].to_pylist(), strict=True), start=1
+    ):
+        if video_id in (None, "") or uri in (None, ""):
+            raise InputError(f"videos={manifest}: row {line} has no video_id or no uri")
+        relative = "://" not in uri and not uri.startswith("/")
+        sources.append(
+            VideoSource(str(video_id), storage.join(folder, uri) if relative else storage.absolute(uri))
+        )
+    return sources
+
+
+def _unique(sources: list[VideoSource], videos: str) -> list[VideoSource]:
+    by_id: dict[str, str] = {}
+    for source in sources:
+        if source.video_id in by_id:
+            raise InputError(
+                f"videos={videos}: {by_id[source.video_id]} and {source.uri} both have the id {source.video_id}; "
+                "rename one or give a manifest with video_id, uri"
+            )
+        by_id[source.video_id] = source.uri
+    return [VideoSource(video_id, by_id[video_id]) for video_id in sorted(by_id)]

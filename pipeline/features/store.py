@@ -1,0 +1,260 @@
+"""The feature store: sharded Parquet of snippet features, read by video.
+
+<url>/feature_spec.json   the one FeatureSpec that all its features follow
+<url>/plan/               one row a chunk to be extracted
+<url>/features/           one row a chunk extracted
+<url>/failures/           one row a video, or part of it, that was lost
+<url>/checkpoint/         Ray Data's record of the chunks that are done
+"""
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.errors import InputError
+from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind
+from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.spec import FeatureSpec
+from pipeline.features.timeline import Timeline
+
+_INDEX_COLUMNS = [*PLAN_SCHEMA.names, "error"]
+_FOOTER_THREADS = 16
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """Where the features of a run of snippets lie: a row of a row group of a file."""
+
+    first_snippet: int
+    num_snippets: int
+    file: str
+    row_group: int
+    row: int
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """What a store knows of one video without reading its features.
+
+    Attributes:
+        video_id: the id.
+        uri: the file that it came from.
+        duration: seconds.
+        timeline: the store's time rule with this video's `fps` filled in.
+        num_snippets: snippets of the whole video, stored or not.
+        chunks: the stored runs of snippets, in order.
+        failure: why some of it is lost, or None.
+        lost_chunks: ids of the chunks that hold an error instead of features.
+    """
+
+    video_id: str
+    uri: str
+    duration: float
+    timeline: Timeline
+    num_snippets: int
+    chunks: tuple[StoredChunk, ...]
+    failure: Failure | None
+    lost_chunks: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every snippet is stored."""
+        return sum(chunk.num_snippets for chunk in self.chunks) == self.num_snippets
+
+
+class FeatureStore:
+    """Reads a store. It holds URLs, a spec and the index, so it may be sent to any process."""
+
+    def __init__(self, url: str) -> None:
+        """Open the store at `url`. Raises InputError where there is none."""
+        self.url = storage.absolute(url)
+        spec_url = storage.join(self.url, "feature_spec.json")
+        if not storage.exists(spec_url):
+            raise InputError(
+                f"store={url}: no feature store there (feature_spec.json is missing); run extract first"
+            )
+        self.spec = FeatureSpec.from_json(storage.read_bytes(spec_url), spec_url)
+        self._index: dict[str, VideoFeatures] | None = None
+
+    @staticmethod
+    def create(url: str, spec: FeatureSpec) -> "FeatureStore":
+        """Open the store for writing features of `spec`, making it where there is none.
+
+        Raises InputError that shows the difference where the store holds features of another spec.
+        """
+        spec_url = storage.join(url, "feature_spec.json")
+        if not storage.exists(spec_url):
+            storage.write_bytes(spec_url, spec.to_json())
+        store = FeatureStore(url)
+        differences = store.spec.differences(spec)
+        if differences:
+            raise InputError(
+                f"store={url}: holds other features ({'; '.join(differences)}, where 'here' is the store and 'there' "
+                "is this command); use another store= or the same settings"
+            )
+        return store
+
+    def folder(self, name: str) -> str:
+        """URL of one of the store's folders (`plan`, `features`, `failures`, `checkpoint`)."""
+        return storage.join(self.url, name)
+
+    def index(self) -> dict[str, VideoFeatures]:
+        """Every planned or stored video by id, sorted; reads footers and narrow columns, never features.
+
+        Videos that could not be probed are not here but in `failures()`.
+        """
+        if self._index is None:
+            self._index = self._read_index()
+        return self._index
+
+    def load(self, video_id: str) -> np.ndarray:
+        """All features of a video, `[T, dim]` float16.
+
+        Raises InputError where the video is not in the store or not complete.
+        """
+        return self.load_range(video_id, 0, None)
+
+    def load_range(self, video_id: str, start: int, stop: int | None) -> np.ndarray:
+        """Features of snippets `[start, stop)` (None: to the end), `[stop - start, dim]` float16, by range reads.
+
+        Raises InputError where the video is not in the store or those snippets are not.
+        """
+        video = self.index().get(video_id)
+        if video is None:
+            raise InputError(f"{self.url}: has no video {video_id}; it holds {len(self.index())} others")
+        stop = video.num_snippets if stop is None else stop
+        wanted = [
+            c for c in video.chunks if c.first_snippet < stop and c.first_snippet + c.num_snippets > start
+        ]
+        covered = sum(
+            min(stop, c.first_snippet + c.num_snippets) - max(start, c.first_snippet) for c in wanted
+        )
+        if not 0 <= start < stop <= video.num_snippets or covered != stop - start:
+            reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
+            raise InputError(
+                f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: it has {video.num_snippets}, "
+                f"of which {sum(c.num_snippets for c in video.chunks)} are stored{reason}; run extract again"
+            )
+        runs = self._read_chunks(wanted)
+        rows = np.concatenate(runs)
+        offset = wanted[0].first_snippet
+        return rows[start - offset : stop - offset]
+
+    def failures(self) -> pa.Table:
+        """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""
+        tables = [_read_table(file.url) for file in storage.list_files(self.folder("failures"))]
+        return pa.concat_tables([FAILURES_SCHEMA.empty_table(), *tables])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url, "spec": self.spec, "_index": self._index}
+
+    def _read_chunks(self, chunks: list[StoredChunk]) -> list[np.ndarray]:
+        groups: dict[tuple[str, int], pa.Table] = {}
+        for file in dict.fromkeys(chunk.file for chunk in chunks):
+            with storage.open_read(file) as stream, pq.ParquetFile(stream) as parquet:
+                for row_group in dict.fromkeys(chunk.row_group for chunk in chunks if chunk.file == file):
+                    groups[file, row_group] = parquet.read_row_group(row_group, columns=["features"])
+        return [
+            np.frombuffer(
+                groups[chunk.file, chunk.row_group]["features"][chunk.row].as_buffer(), dtype=np.float16
+            ).reshape(chunk.num_snippets, self.spec.dim)
+            for chunk in chunks
+        ]
+
+    def _read_index(self) -> dict[str, VideoFeatures]:
+        rows = self._feature_rows()
+        planned = self._planned_videos()
+        videos = {}
+        for video_id in sorted(rows.keys() | planned.keys()):
+            stored = rows.get(video_id, {})
+            first = next(iter(stored.values())) if stored else planned[video_id]
+            whole = planned.get(video_id, {}).get("num_snippets") or sum(
+                r["num_snippets"] for r in stored.values()
+            )
+            lost = [row for row in stored.values() if row["error"] is not None]
+            videos[video_id] = VideoFeatures(
+                video_id=video_id,
+                uri=first["uri"],
+                duration=first["duration"],
+                timeline=replace(self.spec.timeline, fps=first["fps"]),
+                num_snippets=whole,
+                chunks=tuple(
+                    StoredChunk(r["first_snippet"], r["num_snippets"], r["file"], r["row_group"], r["row"])
+                    for r in sorted(stored.values(), key=lambda r: r["chunk_index"])
+                    if r["error"] is None
+                ),
+                failure=_failure(lost) if lost else None,
+                lost_chunks=tuple(row["chunk_id"] for row in lost),
+            )
+        return videos
+
+    def _feature_rows(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """`video_id -> chunk_id -> row`.
+
+        A chunk that was written twice (tried again after an error, or by a writer that outlived its job) counts once,
+        the row with features before the one with an error.
+        """
+        files = [
+            file.url for file in storage.list_files(self.folder("features")) if file.url.endswith(".parquet")
+        ]
+        videos: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
+            for rows in pool.map(_index_rows, files):
+                for row in rows:
+                    chunks = videos[row["video_id"]]
+                    if row["chunk_id"] not in chunks or chunks[row["chunk_id"]]["error"] is not None:
+                        chunks[row["chunk_id"]] = row
+        return videos
+
+    def _planned_videos(self) -> dict[str, dict[str, Any]]:
+        """`video_id -> {uri, duration, fps, num_snippets of the whole video}`."""
+        videos: dict[str, dict[str, Any]] = {}
+        for file in storage.list_files(self.folder("plan")):
+            for row in _read_table(file.url).to_pylist():
+                if row["chunk_index"] == row["num_chunks"] - 1:
+                    end = row["first_snippet"] + row["num_snippets"]
+                    videos[row["video_id"]] = row | {"num_snippets": end}
+        return videos
+
+
+def _read_table(url: str) -> pa.Table:
+    with storage.open_read(url) as stream:
+        return pq.read_table(stream)
+
+
+def _index_rows(url: str) -> list[dict[str, Any]]:
+    """The narrow columns of a features file, each row with its place."""
+    with storage.open_read(url) as stream, pq.ParquetFile(stream) as parquet:
+        rows = parquet.read(columns=_INDEX_COLUMNS).to_pylist()
+        sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    places = [(group, row) for group, size in enumerate(sizes) for row in range(size)]
+    return [
+        values | {"file": url, "row_group": group, "row": row}
+        for values, (group, row) in zip(rows, places, strict=True)
+    ]
+
+
+def _failure(lost: list[dict[str, Any]]) -> Failure:
+    """One failure for the lost chunks of a video, told by the first."""
+    first = min(lost, key=lambda row: row["chunk_index"])
+    kind, message = split_error(first["error"])
+    where = f"chunk {first['chunk_index'] + 1} of {first['num_chunks']}"
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    return Failure(first["video_id"], first["uri"], "extract", kind, f"{message} ({where}{more})")
+
+
+def split_error(error: str) -> tuple[FailureKind, str]:
+    """The kind and the message of a features row's `error` column."""
+    kind, _, message = error.partition(": ")
+    return FailureKind(kind), message
+
+
+def join_error(kind: FailureKind, message: str) -> str:
+    """The `error` column of a lost chunk: the inverse of `split_error`."""
+    return f"{kind}: {message}"

@@ -1,0 +1,76 @@
+"""What every job has in common: its command line, its errors and its exit status."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.compose import CONFIG_DIR, compose_config, compose_values, described_keys, group_options
+from pipeline.errors import InputError
+from pipeline.summary import EXIT_BAD_INPUT, Summary
+
+ConfigType = TypeVar("ConfigType", bound=BaseModel)
+
+
+def main(
+    job: str,
+    config_type: type[ConfigType],
+    run: Callable[[ConfigType], Summary],
+    words: list[str] | None = None,
+) -> None:
+    """Compose the settings from the command line, run the job, print its summary and exit.
+
+    Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some inputs
+    failed and `allow_failures` is not set.
+    """
+    words = sys.argv[1:] if words is None else words
+    logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
+    console = terminal()
+    if "--help" in words or "-h" in words:
+        show_help(job, config_type, run, console)
+        sys.exit(0)
+    try:
+        summary = run(compose_config(job, config_type, words))
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"{job}: {line}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    summary.show(console)
+    sys.exit(summary.exit_status)
+
+
+def terminal() -> Console:
+    """The console of jobs: as wide as the terminal, or wide enough for URLs where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], console: Console) -> None:
+    """Print every key of a job with its default and a word on its meaning."""
+    console.print(
+        f"[bold]python jobs/{job}.py[/] key=value ...\n\n{(run.__doc__ or '').strip().splitlines()[0]}\n"
+    )
+    values = compose_values(job, config_type, [])
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("key", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for group in sorted(path.name for path in CONFIG_DIR.iterdir() if path.is_dir()):
+        if group in config_type.model_fields:
+            table.add_row(f"{group}=", "", f"a preset: {', '.join(group_options(group))}")
+    for key, field in described_keys(config_type):
+        table.add_row(key, _default_text(values, key), field.description or "")
+    console.print(table)
+
+
+def _default_text(values: dict[str, Any], key: str) -> str:
+    node: Any = values
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return "[bold]required[/]"
+        node = node[part]
+    return "null" if node is None else str(node).lower() if isinstance(node, bool) else str(node)

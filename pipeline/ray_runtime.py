@@ -1,0 +1,36 @@
+"""How a job reaches Ray: the cluster that it was submitted to, the one that it names, or a small local one."""
+
+import logging
+import os
+
+import ray
+
+from pipeline.config import RayConfig
+
+# Stages of a streaming graph (reading, decoding, actors, writing) each need a slot to make progress.
+_LEAST_SLOTS = 4
+
+
+def connect(config: RayConfig) -> None:
+    """Join or start Ray; nothing happens where this process is connected already."""
+    quiet_data_progress()
+    if ray.is_initialized():
+        return
+    address = config.address or os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING)
+        return
+    ray.init(
+        num_cpus=config.cpus or max(_LEAST_SLOTS, os.cpu_count() or 1),
+        object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
+        include_dashboard=False,
+        logging_level=logging.WARNING,
+    )
+
+
+def quiet_data_progress() -> None:
+    """Keep Ray Data's own reports to the progress bars, and those to terminals."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = os.isatty(2)
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -1,0 +1,69 @@
+"""What the user points at becomes videos with ids."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.features.sources import VideoSource, list_videos
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.MKV", "deep/c.webm", "notes.txt", "deep/cover.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def test_a_folder_gives_its_video_files_at_any_depth(archive: Path) -> None:
+    assert list_videos(str(archive)) == [
+        VideoSource("a", f"{archive}/a.MKV"),
+        VideoSource("b", f"{archive}/b.mp4"),
+        VideoSource("deep/c", f"{archive}/deep/c.webm"),
+    ]
+
+
+def test_globs_and_single_files(archive: Path) -> None:
+    assert [v.video_id for v in list_videos(f"{archive}/*/*.webm")] == ["deep/c"]
+    assert [v.video_id for v in list_videos(f"{archive}/**/*.webm")] == ["deep/c"]
+    assert list_videos(f"{archive}/b.mp4") == [VideoSource("b", f"{archive}/b.mp4")]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_manifests_name_their_own_ids_and_may_use_relative_paths(archive: Path, suffix: str) -> None:
+    table = pa.table({"video_id": ["x", "w"], "uri": ["b.mp4", "s3://bucket/y.mp4"], "note": ["", ""]})
+    manifest = archive / f"list.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(table, manifest)
+    elif suffix == "csv":
+        pyarrow.csv.write_csv(table, manifest)
+    else:
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    assert list_videos(str(manifest)) == [
+        VideoSource("w", "s3://bucket/y.mp4"),
+        VideoSource("x", f"{archive}/b.mp4"),
+    ]
+
+
+def test_what_cannot_be_used_is_named(archive: Path) -> None:
+    with pytest.raises(InputError, match="videos=/no/such: not found"):
+        list_videos("/no/such")
+    with pytest.raises(InputError, match="holds no video file"):
+        list_videos(f"{archive}/*.txt")
+    (archive / "a.mp4").write_bytes(b"")
+    with pytest.raises(InputError, match=r"a\.MKV and .*a\.mp4 both have the id a"):
+        list_videos(str(archive))
+    (archive / "bad.csv").write_text("video,uri\nx,y\n")
+    with pytest.raises(InputError, match=r"bad\.csv: lacks column video_id; it has video, uri"):
+        list_videos(f"{archive}/bad.csv")
+    (archive / "hole.jsonl").write_text('{"video_id": "x", "uri": "y.mp4"}\n{"video_id": "", "uri": "z.mp4"}\n')
+    with pytest.raises(InputError, match="row 2 has no video_id or no uri"):
+        list_videos(f"{archive}/hole.jsonl")
+    (archive / "broken.parquet").write_bytes(b"not parquet")
+    with pytest.raises(InputError, match=r"broken\.parquet: not a readable \.parquet manifest"):
+        list_videos(f"{archive}/broken.parquet")

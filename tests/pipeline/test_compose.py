@@ -1,0 +1,55 @@
+"""Settings: presets and overrides compose, and every mistake is one line that names the key."""
+
+import pytest
+
+from pipeline.compose import compose_config, described_keys
+from pipeline.config import EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
+from pipeline.errors import InputError
+
+GIVEN = ["videos=/clips", "store=/store"]
+
+
+def test_presets_defaults_and_overrides_compose() -> None:
+    config = compose_config("extract", ExtractConfig, [*GIVEN, "backbone=tiny", "backbone.batch_size=3", "timeline.fps=null"])
+    assert (config.backbone.name, config.backbone.batch_size) == ("tiny", 3)
+    assert (config.timeline.fps, config.timeline.stride) == (None, 2)
+    assert config.chunk_frames == 512
+
+
+@pytest.mark.parametrize("path", ["/a,b (1)/[x]/*.mp4", "it's", "a=b", "back\\slash", "é ü", "a\\'b", "s3://bucket/k"])
+def test_paths_are_taken_literally(path: str) -> None:
+    assert compose_config("extract", ExtractConfig, [f"videos={path}", "store=s"]).videos == path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["videos=/clips"], r"store: is required \(URL of the feature store to write\)"),
+        ([*GIVEN, "stoer=/x"], "stoer: unknown key; did you mean store"),
+        ([*GIVEN, "timeline.strid=4"], "timeline.strid: unknown key; did you mean timeline.stride"),
+        ([*GIVEN, "backbone=nope"], "backbone=nope: no such backbone; choose from .*tiny"),
+        ([*GIVEN, "timeline.stride=x"], "timeline.stride=x: must be a valid integer"),
+        ([*GIVEN, "timeline.stride=0"], "timeline.stride=0: must be greater than 0"),
+        ([*GIVEN, "backbone.precision=fp8"], "backbone.precision=fp8: must be 'fp32' or 'bf16'"),
+        ([*GIVEN, "chunk_frames=4"], r"chunk_frames \(4\) must be at least timeline.window \(8\)"),
+        ([*GIVEN, "embed.min_actors=3"], r"max_actors \(1\) must be at least min_actors \(3\)"),
+        (["clips"], "clips: not understood; settings are given as key=value"),
+    ],
+)
+def test_mistakes_are_one_line_each(words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        compose_config("extract", ExtractConfig, words)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        compose_config("extract", ExtractConfig, ["timeline.stride=0", "shard_mb=-1", *GIVEN])
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("config_type", [ExtractConfig, TrainConfig, PredictConfig, EvaluateConfig])
+def test_every_key_is_described_in_a_few_words(config_type: type) -> None:
+    for key, field in described_keys(config_type):
+        assert field.description, key
+        assert len(field.description) < 90, key
