@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Target:
-    """The truth of one sample: `segments [N, 2]` (start, end) in [0, 1] of the valid part, `labels [N]` int64."""
+    """The truth of one sample: `segments [N, 2]` (start, end) in [0, 1] of its valid part, `labels [N]`."""
 
     segments: Tensor
     labels: Tensor
@@ -22,7 +22,7 @@ class SetPrediction:
     """One set of proposals.
 
     Attributes:
-        segments: `[B, Q, 2]`, (start, end) in [0, 1] of the valid part of each sample.
+        segments: `[B, Q, 2]`, (start, end) where [0, 1] is the valid part of each sample; they may stick out.
         logits: `[B, Q, K]`, one sigmoid logit a class.
         valid: `[B, Q]` bool, False where a query holds no proposal (a padded token, too few tokens).
     """
@@ -34,7 +34,7 @@ class SetPrediction:
 
 @dataclass(frozen=True)
 class Saliency:
-    """Training-only foreground logits `[B, T]` from one place in the network, with their padding mask `[B, T]`."""
+    """Training-only foreground logits `[B, T]` of one place in the network, with their padding mask."""
 
     logits: Tensor
     padding_mask: Tensor
@@ -61,7 +61,7 @@ class DetectorOutput:
 
 @dataclass(frozen=True)
 class Detections:
-    """Scored segments of one sample, best first: `segments [N, 2]` in [0, 1], `labels [N]` int64, `scores [N]`."""
+    """One sample's segments, best first: `segments [N, 2]` in [0, 1], `labels [N]` int64, `scores [N]`."""
 
     segments: Tensor
     labels: Tensor
@@ -71,8 +71,8 @@ class Detections:
 def decode(output: DetectorOutput, top_k: int) -> list[Detections]:
     """The `top_k` best (query, class) pairs of each sample's final layer.
 
-    A query may appear with several classes (multi-label). Scores are sigmoid probabilities; queries that are not
-    `valid` never appear, nor do segments of no length.
+    A query may appear with several classes (multi-label). Scores are sigmoid probabilities. Segments are
+    clamped to [0, 1]; those without length, and queries that are not `valid`, never appear.
 
     Args:
         output: a detector's output for `B` samples.
@@ -83,19 +83,16 @@ def decode(output: DetectorOutput, top_k: int) -> list[Detections]:
     final = output.final
     num_classes = final.logits.shape[-1]
     scores = final.logits.float().sigmoid()
-    has_length = final.segments[..., 1] > final.segments[..., 0]
+    segments = final.segments.float().clamp(0, 1)
+    has_length = segments[..., 1] > segments[..., 0]
     scores = scores.masked_fill(~(final.valid & has_length)[..., None], -1.0)
     flat = scores.flatten(1)
     best, pair = flat.topk(min(top_k, flat.shape[1]), dim=1)
-    detections = []
-    for sample in range(flat.shape[0]):
-        keep = best[sample] >= 0
-        query = pair[sample, keep] // num_classes
-        detections.append(
-            Detections(
-                segments=final.segments[sample, query].float(),
-                labels=pair[sample, keep] % num_classes,
-                scores=best[sample, keep],
-            )
-        )
-    return detections
+    labels = pair % num_classes
+    segments = segments.gather(1, (pair // num_classes)[..., None].expand(-1, -1, 2))
+    # Sorted, so that what may appear comes first; one wait for the device, not one a sample.
+    counts = (best >= 0).sum(dim=1).tolist()
+    return [
+        Detections(segments[sample, :count], labels[sample, :count], best[sample, :count])
+        for sample, count in enumerate(counts)
+    ]

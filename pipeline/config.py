@@ -292,4 +292,8 @@ class EvaluateConfig(Settings):
 
     predictions: str = Field(description="URL of a predict output folder or of a Parquet file of segments")
     dataset: DatasetConfig
+    thresholds: tuple[float, ...] = Field(
+        (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), min_length=1, description="rising tIoU thresholds"
+    )
+    union_epsilon: float = Field(1e-4, ge=0, description="added to the union in tIoU (PointTAD's protocol)")
     out: str | None = Field(None, description="URL of metrics.json; null writes it beside the predictions")

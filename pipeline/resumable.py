@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import ray
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from ray.data.checkpoint import CheckpointConfig
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _ROW_GROUP_BYTES = 4 * 2**20
 _WRITE_CPUS = 0.25
+_BLOCKS_PER_SLOT = 64
 
 
 def write_resumably(
@@ -35,6 +37,7 @@ def write_resumably(
     schema: pa.Schema,
     rows_per_file: int,
     row_bytes: int,
+    rows_per_task: int,
     redo: frozenset[str] = frozenset(),
 ) -> None:
     """Read the Parquet files below `source`, transform them, write the result below `target`; each id exactly once.
@@ -51,12 +54,16 @@ def write_resumably(
         schema: of the result, its metadata included.
         rows_per_file: rows in a file, the last ones excepted. Rows are durable only once their file is written.
         row_bytes: expected size of a row, from which row groups get their size.
+        rows_per_task: rows that the first task of `transform` gets at least, where there are enough of them.
         redo: ids to be done again although they are recorded as done.
     """
     read_fs, read_path = storage.arrow_filesystem(source)
     write_fs, write_path = storage.arrow_filesystem(target)
     record_fs, record_path = storage.arrow_filesystem(checkpoint)
-    dataset = ray.data.read_parquet(read_path, filesystem=read_fs)
+    # A block is the work of one task, and a plan of few files would otherwise come as few blocks.
+    slots = int(ray.cluster_resources().get("CPU", 1))
+    blocks = max(1, min(_count_rows(source) // rows_per_task, _BLOCKS_PER_SLOT * slots))
+    dataset = ray.data.read_parquet(read_path, filesystem=read_fs, override_num_blocks=blocks)
     dataset.context.checkpoint_config = CheckpointConfig(
         id_column=id_column,
         checkpoint_path=record_path,
@@ -73,6 +80,15 @@ def write_resumably(
         compression="zstd",
         ray_remote_args={"num_cpus": _WRITE_CPUS},
     )
+
+
+def _count_rows(folder: str) -> int:
+    """Rows of all Parquet files below a folder, from their footers."""
+    rows = 0
+    for file in storage.list_files(folder):
+        with storage.open_read(file.url) as stream:
+            rows += pq.read_metadata(stream).num_rows
+    return rows
 
 
 def _checkpoint_manager(redo: frozenset[str]) -> type[IdColumnCheckpointManager]:

@@ -1,11 +1,13 @@
 """The one form that every dataset's published annotation file becomes."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pipeline.errors import InputError
 
 VIDEOS_SCHEMA = pa.schema(
     [
@@ -39,17 +41,51 @@ class Annotations:
 
     Attributes:
         videos: table of `VIDEOS_SCHEMA`, one row a video, ids unique.
-        instances: table of `INSTANCES_SCHEMA`, one row an action instance, times in seconds.
-        labels: class names in the order of the class indices that a detector is trained with.
+        instances: table of `INSTANCES_SCHEMA`, one row an action instance of these videos, times in seconds.
+        labels: class names in the order of the class indices that a detector is trained with, each once;
+            every instance has one of them.
+
+    Raises ValueError where the three contradict each other.
     """
 
     videos: pa.Table
     instances: pa.Table
     labels: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.videos["video_id"].unique()) < self.videos.num_rows:
+            raise ValueError("annotations: a video appears twice")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("annotations: a label appears twice")
+        for column, known in (
+            ("video_id", self.videos["video_id"]),
+            ("label", pa.array(self.labels, type=pa.string())),
+        ):
+            strangers = self.instances.filter(pc.invert(pc.is_in(self.instances[column], value_set=known)))
+            if strangers.num_rows:
+                raise ValueError(
+                    f"annotations: an instance has unknown {column} {strangers[column][0].as_py()!r}"
+                )
+
+    def __str__(self) -> str:
+        """Counts in one line: `val: 200 videos, 3007 instances; test: ...; 20 classes`."""
+        videos = Counter(self.videos["subset"].to_pylist())
+        subset_of = dict(
+            zip(self.videos["video_id"].to_pylist(), self.videos["subset"].to_pylist(), strict=True)
+        )
+        instances = Counter(subset_of[video_id] for video_id in self.instances["video_id"].to_pylist())
+        subsets = (f"{name}: {videos[name]} videos, {instances[name]} instances" for name in videos)
+        return "; ".join([*subsets, f"{len(self.labels)} classes"])
+
     def subset(self, name: str) -> "Annotations":
-        """Only the videos whose subset is `name`, with their instances; the labels stay as they are."""
-        videos = self.videos.filter(pc.equal(self.videos["subset"], name))
+        """Only the videos whose subset is `name` (in any case), with their instances; the labels stay.
+
+        Raises InputError, naming the subsets there are, where no video has this one.
+        """
+        videos = self.videos.filter(pc.equal(pc.utf8_lower(self.videos["subset"]), name.lower()))
+        if not videos.num_rows:
+            there = ", ".join(sorted(self.videos["subset"].unique().to_pylist())) or "none"
+            raise InputError(f"the annotations have no subset {name!r}; they have: {there}")
         kept = pc.is_in(self.instances["video_id"], value_set=videos["video_id"])
         return Annotations(videos, self.instances.filter(kept), self.labels)
 

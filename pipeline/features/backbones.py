@@ -21,7 +21,7 @@ from pipeline.config import BackboneConfig
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
-from pipeline.video.frames import FrameSize
+from pipeline.video.picture import FrameSize
 
 RANDOM_WEIGHTS = "random"
 

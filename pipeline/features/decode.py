@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.failures import FailureKind
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.store import join_error
 from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
-from pipeline.video.frames import FrameSize
+from pipeline.video.picture import FrameSize
 from pipeline.video.reader import FrameReader
 from pipeline.video.source import open_source
 
@@ -77,8 +78,11 @@ class ChunkDecoder:
         with ExitStack() as stack:
             try:
                 source = stack.enter_context(open_source(chunks[0]["uri"]))
-                reader = stack.enter_context(FrameReader(source, fps=timeline.rate, size=self.size))
-            except VideoError as error:
+                shared = max(0, timeline.window - timeline.stride)
+                reader = stack.enter_context(
+                    FrameReader(source, fps=timeline.rate, size=self.size, keep=shared)
+                )
+            except (VideoError, OSError) as error:
                 for chunk in chunks:
                     yield _frames_row(chunk, None, error)
                 return
@@ -88,7 +92,7 @@ class ChunkDecoder:
                 )
                 try:
                     yield _frames_row(chunk, self._read(reader, sampled.indices), None)
-                except VideoError as error:
+                except (VideoError, OSError) as error:
                     yield _frames_row(chunk, None, error)
 
     def _read(self, reader: FrameReader, indices: np.ndarray) -> np.ndarray:
@@ -98,9 +102,15 @@ class ChunkDecoder:
         return frames
 
 
-def _frames_row(chunk: dict[str, Any], frames: np.ndarray | None, error: VideoError | None) -> pa.Table:
+def _frames_row(
+    chunk: dict[str, Any], frames: np.ndarray | None, error: VideoError | OSError | None
+) -> pa.Table:
     columns = [pa.array([chunk[field.name]], type=field.type) for field in PLAN_SCHEMA]
-    message = None if error is None else join_error(error.kind, str(error))
+    message = None
+    if error is not None:
+        # An OSError is the storage's: it has tried again by itself before it gave up.
+        kind = error.kind if isinstance(error, VideoError) else FailureKind.UNREADABLE
+        message = join_error(kind, str(error))
     return pa.Table.from_arrays(
         [*columns, large_binary_row(frames), pa.array([message], type=pa.string())], schema=FRAMES_SCHEMA
     )

@@ -21,12 +21,14 @@ from pipeline.features.timeline import Timeline
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
-from pipeline.video.frames import FrameSize
+from pipeline.video.picture import FrameSize
 
 logger = logging.getLogger(__name__)
 
 # A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
 _LEAST_FILES = 64
+# What a decoding process needs besides the pictures of a chunk.
+_DECODER_BYTES = 200 * 2**20
 
 
 def extract(config: ExtractConfig) -> Summary:
@@ -68,6 +70,8 @@ def _run_graph(
             batch_size=config.decode.chunks_per_task,
             batch_format="pyarrow",
             num_cpus=config.decode.cpus,
+            # Also keeps Ray from fusing this stage into the actors, where nothing would be decoded in parallel.
+            memory=_DECODER_BYTES + config.chunk_frames * size.crop * size.crop * 3,
         )
         return frames.map_batches(
             ChunkEmbedder,
@@ -92,6 +96,7 @@ def _run_graph(
         ),
         rows_per_file=rows_per_file,
         row_bytes=row_bytes,
+        rows_per_task=config.decode.chunks_per_task,
         redo=redo,
     )
 

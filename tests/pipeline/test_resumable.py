@@ -43,6 +43,7 @@ def run(root: str, value: int, redo: frozenset[str] = frozenset()) -> None:
         schema=SCHEMA,
         rows_per_file=4,
         row_bytes=16,
+        rows_per_task=2,
         redo=redo,
     )
 
@@ -62,14 +63,8 @@ def test_each_id_is_written_once_however_often_the_command_runs(ray_local: None,
     run(root, value=1)
     assert written(root) == {f"{i:03d}": [1] for i in range(10)}
     put_ids(root, "b", range(10, 13))
-    run(root, value=2)
-    assert written(root) == {f"{i:03d}": [1 if i < 10 else 2] for i in range(13)}
-    run(root, value=3)
-    assert written(root) == {f"{i:03d}": [1 if i < 10 else 2] for i in range(13)}
-    run(root, value=4, redo=frozenset({"001", "011"}))
-    assert written(root)["001"] == [1, 4]
-    assert written(root)["011"] == [2, 4]
-    assert written(root)["002"] == [1]
+    run(root, value=2, redo=frozenset({"001"}))
+    assert written(root) == {f"{i:03d}": [1] if i < 10 else [2] for i in range(13)} | {"001": [1, 2]}
 
 
 @pytest.mark.parametrize("data_survived", [True, False])

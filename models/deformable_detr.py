@@ -1,0 +1,157 @@
+"""Deformable DETR along time: the baseline that DualDETR and TP2-DETR both start from."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from models.detection import DetectorOutput, SetPrediction
+from models.heads import DetectionHead
+from models.levels import Tokens
+from models.projection import InputProjection
+from models.pyramids.direct import DirectPyramid
+from models.segments import to_start_end
+from models.transformer import DecoderLayer, Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeformableDETRConfig:
+    """Hyper-parameters; the defaults are TP2-DETR's for THUMOS14. "Released code" is TP2-DETR's.
+
+    `num_levels=4` is TP2-DETR's "direct downsampling" variant.
+    """
+
+    num_classes: int = 1  # TP2-DETR 3.3: one class, "any action"; otherwise the data's
+    input_dim: int = 512  # TP2-DETR 4: CLIP ViT-B/16; otherwise the features'
+    dim: int = 512  # unstated; follows the released code
+    num_heads: int = 8  # unstated; follows the released code
+    ffn_dim: int = 2048  # unstated; follows the released code
+    encoder_layers: int = 3  # TP2-DETR Table 2 (ActivityNet: 2)
+    decoder_layers: int = 5  # TP2-DETR Table 2 (ActivityNet: 3)
+    num_levels: int = 1  # TP2-DETR Table 4: the baseline has no pyramid
+    encoder_points: int = 4  # TP2-DETR Table 2, "reference points", per head and level
+    decoder_points: int = 4  # TP2-DETR Table 2 (ActivityNet: 6)
+    num_queries: int = 40  # TP2-DETR Table 2 (ActivityNet: 30)
+    dropout: float = 0.1  # unstated; follows the released code
+    refine: bool = True  # unstated; the released code refines and detaches the references after every layer
+    class_prior: float = 0.01  # unstated; follows the released code (bias -log 99)
+    width_bias: float = -2.0  # unstated; follows the released code: first widths are sigmoid(-2) = 0.12
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and value < 1:
+                raise ValueError(f"{field.name}={value} must be at least 1")
+        if self.dim % self.num_heads:
+            raise ValueError(f"num_heads={self.num_heads} must divide dim={self.dim}")
+        if self.dim % 2:
+            raise ValueError(f"dim={self.dim} must be even (sine positions)")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        if not 0 < self.class_prior < 1:
+            raise ValueError(f"class_prior={self.class_prior} must lie strictly between 0 and 1")
+
+    @classmethod
+    def tiny(cls, **changes: Any) -> Self:
+        """A model small enough for tests; `changes` overrides single fields."""
+        small = cls(
+            input_dim=16, dim=32, num_heads=4, ffn_dim=64, encoder_layers=1, decoder_layers=2, num_queries=8
+        )
+        return replace(small, **changes)
+
+
+class DeformableDETR(nn.Module):
+    """Features -> (projection) -> pyramid -> deformable encoder -> decoder of learned queries."""
+
+    def __init__(self, config: DeformableDETRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.projection = (
+            nn.Identity() if config.input_dim == config.dim else InputProjection(config.input_dim, config.dim)
+        )
+        self.pyramid = DirectPyramid(config.num_levels)
+        self.encoder = Encoder(
+            dim=config.dim,
+            num_heads=config.num_heads,
+            ffn_dim=config.ffn_dim,
+            num_layers=config.encoder_layers,
+            num_levels=config.num_levels,
+            num_points=config.encoder_points,
+            dropout=config.dropout,
+        )
+        self.decoder = QueryDecoder(config)
+
+    def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:
+        """Detect.
+
+        Args:
+            features: `[B, T, input_dim]`, any T from 1 on.
+            padding_mask: `[B, T]`, True = padding, at the end. What `features` holds there is never read.
+        Returns:
+            One prediction of `num_queries` proposals for each decoder layer. A sample that is all padding has
+            no valid proposal.
+        """
+        if features.shape[-1] != self.config.input_dim:
+            raise ValueError(
+                f"input_dim={self.config.input_dim}, but the features have {features.shape[-1]} channels"
+            )
+        # Zeroed first: a NaN in padding would reach the gradient of the projection through 0 * NaN.
+        features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))
+        memory = self.encoder(self.pyramid(features, padding_mask))
+        return DetectorOutput(layers=self.decoder(memory))
+
+
+class QueryDecoder(nn.Module):
+    """Learned queries, decoded layer by layer, with a head of its own after each layer."""
+
+    def __init__(self, config: DeformableDETRConfig) -> None:
+        super().__init__()
+        self.refine = config.refine
+        self.position = nn.Parameter(torch.randn(config.num_queries, config.dim))
+        self.content = nn.Parameter(torch.randn(config.num_queries, config.dim))
+        self.reference_points = nn.Linear(config.dim, 1)
+        nn.init.xavier_uniform_(self.reference_points.weight)
+        nn.init.zeros_(self.reference_points.bias)
+        self.layers = nn.ModuleList(
+            DecoderLayer(
+                config.dim,
+                config.num_heads,
+                config.ffn_dim,
+                config.num_levels,
+                config.decoder_points,
+                config.dropout,
+            )
+            for _ in range(config.decoder_layers)
+        )
+        # References have a width from the second layer on, if they are refined at all.
+        self.heads = nn.ModuleList(
+            DetectionHead(
+                config.dim,
+                config.num_classes,
+                config.class_prior,
+                width_bias=0.0 if config.refine and layer > 0 else config.width_bias,
+            )
+            for layer in range(config.decoder_layers)
+        )
+
+    def forward(self, memory: Tokens) -> tuple[SetPrediction, ...]:
+        """Encoded tokens to one prediction a layer.
+
+        With `refine`, a layer's boxes, detached, are the next layer's references; without, every layer starts
+        from the queries' own centres.
+        """
+        batch, num_queries = memory.features.shape[0], self.position.shape[0]
+        content = self.content.expand(batch, -1, -1)
+        position = self.position.expand(batch, -1, -1)
+        with torch.autocast(position.device.type, enabled=False):  # a reference needs full precision
+            reference = self.reference_points(self.position).sigmoid().expand(batch, -1, -1)
+        valid = (~memory.padding_mask).any(dim=1, keepdim=True).expand(-1, num_queries)
+        predictions = []
+        for layer, head in zip(self.layers, self.heads, strict=True):
+            content = layer(content, position, reference, memory)
+            logits, boxes = head(content, reference)
+            predictions.append(SetPrediction(to_start_end(boxes), logits, valid))
+            if self.refine:
+                reference = boxes.detach()
+        return tuple(predictions)

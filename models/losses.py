@@ -1,0 +1,50 @@
+"""The terms of set prediction, for one segment or logit each; sums and weights are the caller's."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.segments import tiou, to_centre_width
+
+SegmentForm = Literal["start_end", "centre_width"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermWeights:
+    """How much each term of a matching cost or of a loss counts."""
+
+    classification: float
+    l1: float
+    tiou: float
+
+    def __post_init__(self) -> None:
+        for name, weight in vars(self).items():
+            if weight < 0:
+                raise ValueError(f"{name}={weight} must not be negative")
+
+
+def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float, gamma: float) -> Tensor:
+    """Focal loss of independent sigmoid classes, elementwise.
+
+    -alpha (1 - p)^gamma log p where the target is 1, -(1 - alpha) p^gamma log(1 - p) where it is 0.
+
+    Args:
+        logits, targets: same shape; targets are 0 or 1.
+    """
+    wrong = (logits * (1 - 2 * targets)).sigmoid()  # the probability given to the wrong answer
+    balance = alpha * targets + (1 - alpha) * (1 - targets)
+    return balance * wrong**gamma * F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+
+def l1_loss(predicted: Tensor, truth: Tensor, form: SegmentForm) -> Tensor:
+    """Sum of the absolute differences of two (start, end) `[..., 2]` in `form`, broadcast: `[...]`."""
+    if form == "centre_width":
+        predicted, truth = to_centre_width(predicted), to_centre_width(truth)
+    return (predicted - truth).abs().sum(-1)
+
+
+def tiou_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+    """1 - tIoU of (start, end) `[..., 2]`, broadcast: `[...]`; predictions are clamped to [0, 1]."""
+    return 1 - tiou(predicted.clamp(0, 1), truth)

@@ -1,0 +1,119 @@
+"""Which query answers for which true segment: the assignment of least cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from models.detection import SetPrediction, Target
+from models.losses import SegmentForm, TermWeights, l1_loss, sigmoid_focal_loss, tiou_loss
+
+
+@dataclass(frozen=True)
+class PaddedTargets:
+    """The targets of a batch as rectangles.
+
+    Attributes:
+        segments: `[B, N, 2]` float32.
+        labels: `[B, N]` int64.
+        counts: how many of a sample's N rows are true; never all of them.
+    """
+
+    segments: Tensor
+    labels: Tensor
+    counts: tuple[int, ...]
+
+
+def pad_targets(targets: Sequence[Target], device: torch.device) -> PaddedTargets:
+    """Bring the targets of a batch together on `device`."""
+    segments = pad_sequence([target.segments.float() for target in targets], batch_first=True)
+    labels = pad_sequence([target.labels for target in targets], batch_first=True)
+    # One row more, so that there is always one to index, also where no sample has a target.
+    return PaddedTargets(
+        segments=F.pad(segments, (0, 0, 0, 1)).to(device),
+        labels=F.pad(labels, (0, 1)).to(device),
+        counts=tuple(len(target.labels) for target in targets),
+    )
+
+
+@torch.no_grad()
+def match(
+    predictions: Sequence[SetPrediction],
+    targets: PaddedTargets,
+    *,
+    weights: TermWeights,
+    l1_form: SegmentForm,
+    focal_alpha: float,
+    focal_gamma: float,
+) -> list[Tensor]:
+    """Match every prediction on its own with the targets (TP2-DETR, Eq. 12 and 13; DualDETR, Eq. 8 and 9).
+
+    The cost of a pair is the weighted sum of the focal cost of the target's class, the L1 distance and the
+    negative tIoU. All costs leave the device in one copy, and all assignments return in one.
+
+    Args:
+        predictions: stacks of predictions: each tensor has one more dimension in front, `[S, B, Q, ...]`.
+    Returns:
+        For each stack `[S, B, Q]` int64: the index of the query's target within its sample, -1 for none.
+        Queries that are not valid get none; with more targets than queries, some targets stay without one.
+    Raises:
+        FloatingPointError: a cost is NaN, because the model has diverged.
+    """
+    costs = [
+        _pair_costs(prediction, targets, weights, l1_form, focal_alpha, focal_gamma)
+        for prediction in predictions
+    ]
+    flat = torch.cat([cost.flatten() for cost in costs]).cpu().numpy()
+    if np.isnan(flat).any():
+        raise FloatingPointError("a matching cost is not a number: the detector's outputs have diverged")
+    shapes = [tuple(cost.shape) for cost in costs]
+    ends = np.cumsum([cost.numel() for cost in costs])
+    assigned = [
+        _assign(part.reshape(shape), targets.counts)
+        for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)
+    ]
+    joined = torch.from_numpy(np.concatenate([indices.ravel() for indices in assigned])).to(costs[0].device)
+    parts = joined.split([indices.size for indices in assigned])
+    return [part.view(shape[:-1]) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _pair_costs(
+    prediction: SetPrediction,
+    targets: PaddedTargets,
+    weights: TermWeights,
+    l1_form: SegmentForm,
+    focal_alpha: float,
+    focal_gamma: float,
+) -> Tensor:
+    """`[S, B, Q, N]`: the cost of each query with each target, infinite for queries that are not valid."""
+    logits, segments = prediction.logits.float(), prediction.segments.float()[..., None, :]
+    labels = targets.labels[:, None, :].expand(*logits.shape[:-1], -1)
+    logit = logits.gather(-1, labels)
+    one = torch.ones_like(logit)
+    # What it saves to call this query the target's class rather than background.
+    classification = sigmoid_focal_loss(logit, one, focal_alpha, focal_gamma) - sigmoid_focal_loss(
+        logit, 1 - one, focal_alpha, focal_gamma
+    )
+    truth = targets.segments[:, None, :, :]
+    cost = (
+        weights.classification * classification
+        + weights.l1 * l1_loss(segments, truth, l1_form)
+        + weights.tiou * (tiou_loss(segments, truth) - 1)
+    )
+    return cost.masked_fill(~prediction.valid[..., None], torch.inf)
+
+
+def _assign(costs: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Solve each `[Q, N]` of `costs [S, B, Q, N]`: its valid rows, its sample's first `counts` columns."""
+    assigned = np.full(costs.shape[:-1], -1, dtype=np.int64)
+    for layer, sample in np.ndindex(costs.shape[:2]):
+        cost = costs[layer, sample, :, : counts[sample]]
+        valid = np.flatnonzero(costs[layer, sample, :, 0] < np.inf)
+        query, target = linear_sum_assignment(cost[valid])
+        assigned[layer, sample, valid[query]] = target
+    return assigned

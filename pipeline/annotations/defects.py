@@ -1,0 +1,76 @@
+"""The known defects of published annotation files, and the one rule for each.
+
+In this order: an instance that ends before it starts is dropped; one of no length is dropped; one that lies
+wholly outside its video is dropped; one that reaches outside is clamped to `[0, duration]`; of several
+instances with the same video, times and label the first is kept. Where the duration is unknown only the
+start of the video bounds an instance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.annotations.canonical import INSTANCES_SCHEMA
+
+
+@dataclass(frozen=True)
+class Defects:
+    """How many instances each rule touched. All but `clamped` were dropped."""
+
+    reversed: int
+    zero_length: int
+    outside: int
+    clamped: int
+    duplicate: int
+
+    def __str__(self) -> str:
+        return (
+            f"dropped {self.reversed} reversed, {self.zero_length} of no length, {self.outside} outside "
+            f"the video, {self.duplicate} duplicate; clamped {self.clamped} to the video"
+        )
+
+
+def mend(videos: pa.Table, instances: pa.Table) -> tuple[pa.Table, Defects]:
+    """Apply the rules of this module.
+
+    Args:
+        videos: table of `VIDEOS_SCHEMA`.
+        instances: table of `INSTANCES_SCHEMA` as the file writes them, all of these videos.
+    Returns:
+        The instances that remain, in their order, and the count of each defect.
+    """
+    start = instances["t_start"].to_numpy()
+    end = instances["t_end"].to_numpy()
+    is_reversed = end < start
+    is_empty = end == start
+
+    durations = dict(zip(videos["video_id"].to_pylist(), videos["duration"].to_pylist(), strict=True))
+    limits = (durations[video_id] for video_id in instances["video_id"].to_pylist())
+    limit = np.array([np.inf if limit is None else limit for limit in limits], dtype=np.float64)
+    is_outside = ~is_reversed & ~is_empty & ((start >= limit) | (end <= 0))
+    keep = ~(is_reversed | is_empty | is_outside)
+
+    is_clamped = keep & ((start < 0) | (end > limit))
+    clamped = pa.table(
+        {
+            "video_id": instances["video_id"],
+            "t_start": np.maximum(start, 0.0),
+            "t_end": np.minimum(end, limit),
+            "label": instances["label"],
+        },
+        schema=INSTANCES_SCHEMA,
+    ).filter(pa.array(keep))
+
+    first_of: dict[tuple[str, float, float, str], int] = {}
+    for index, row in enumerate(zip(*(column.to_pylist() for column in clamped.columns), strict=True)):
+        first_of.setdefault(row, index)
+    kept = clamped.take(pa.array(first_of.values(), type=pa.int64()))
+    defects = Defects(
+        reversed=int(is_reversed.sum()),
+        zero_length=int(is_empty.sum()),
+        outside=int(is_outside.sum()),
+        clamped=int(is_clamped.sum()),
+        duplicate=clamped.num_rows - kept.num_rows,
+    )
+    return kept, defects

@@ -1,0 +1,56 @@
+"""The detector stage of prediction: rows with a video id in, rows with its segments out."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import torch
+
+from pipeline.config import DetectConfig, MergeConfig
+from pipeline.errors import InputError
+from pipeline.failures import FailureKind
+from pipeline.features.store import FeatureStore, VideoFeatures, join_error
+from pipeline.inference.detect import detect_videos
+from pipeline.inference.tables import VideoOutcome, predictions_table
+from pipeline.inference.trained import load_trained
+from pipeline.training.feature_cache import FeatureCache
+
+
+class DetectorActor:
+    """An actor that holds one detector and reads features by itself, so that none pass through Ray."""
+
+    def __init__(self, checkpoint: str, store: str, merge: MergeConfig, config: DetectConfig) -> None:
+        """Load the checkpoint at URL `checkpoint`, and open the store at URL `store`."""
+        torch.set_num_threads(max(1, int(config.cpus)))
+        self.device = torch.device("cuda" if config.gpus else "cpu")
+        self.trained = load_trained(checkpoint, self.device)
+        self.store = FeatureStore(store)
+        self.merge = merge
+        self.config = config
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Table of `PREDICTIONS_SCHEMA`, one row for each row of `batch` (`video_id`), in order."""
+        videos = [self.store.index()[video_id] for video_id in batch["video_id"].to_pylist()]
+        return predictions_table(self._outcomes(videos), self.trained.info.labels)
+
+    def _outcomes(self, videos: Sequence[VideoFeatures]) -> list[VideoOutcome]:
+        """Together where all goes well, else one by one, so that a bad video takes no other with it."""
+        try:
+            found = detect_videos(
+                self.trained.detector,
+                videos,
+                FeatureCache(self.store, self.config.cache_mb),
+                windows=self.trained.config.windows,
+                merge=self.merge,
+                batch_size=self.config.batch_size,
+                device=self.device,
+            )
+            return [VideoOutcome(video.video_id, detections) for video, detections in found]
+        except Exception as error:
+            if len(videos) == 1:
+                kind = FailureKind.MISSING_FEATURES if isinstance(error, InputError) else FailureKind.DETECTOR_ERROR
+                return [VideoOutcome(videos[0].video_id, error=join_error(kind, _one_line(error)))]
+            return [outcome for video in videos for outcome in self._outcomes([video])]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

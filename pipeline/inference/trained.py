@@ -1,0 +1,75 @@
+"""A trained detector, ready to use, from what its checkpoint says."""
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import ValidationError
+
+from pipeline.config import TrainConfig
+from pipeline.errors import InputError
+from pipeline.features.spec import FeatureSpec
+from pipeline.training.checkpoint import CheckpointInfo, last_checkpoint, load_weights, read_info
+from pipeline.training.hyperparameters import build
+from pipeline.training.normalisation import NormalisedDetector
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """A detector in eval mode with its checkpoint's description and the settings that it was trained with."""
+
+    detector: NormalisedDetector
+    info: CheckpointInfo
+    config: TrainConfig
+
+
+def find_checkpoint(run: str | None, checkpoint: str | None) -> CheckpointInfo:
+    """The checkpoint that a command names: `checkpoint` itself, or the last one of `run`.
+
+    Raises InputError where there is none.
+    """
+    if checkpoint:
+        return read_info(checkpoint)
+    assert run is not None  # PredictConfig asks for one of the two
+    found = last_checkpoint(run)
+    if found is None:
+        raise InputError(f"run={run}: has no complete checkpoint; run train first")
+    return found
+
+
+def settings_of(info: CheckpointInfo) -> TrainConfig:
+    """The settings that a checkpoint was trained with. Raises InputError where this version lacks some of them."""
+    try:
+        return TrainConfig.model_validate(info.config)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(str(part) for part in detail["loc"])
+        raise InputError(
+            f"{info.url}: was trained by another version of raytad (its setting {key}: {detail['msg']})"
+        ) from None
+
+
+def load_trained(url: str, device: torch.device) -> TrainedDetector:
+    """Load the checkpoint at `url` onto `device`. Raises InputError where it is damaged or does not fit."""
+    info = read_info(url)
+    config = settings_of(info)
+    detector = build(config.model, info.feature_spec.dim, len(info.labels), bf16=config.precision == "bf16")
+    load_weights(info, detector)
+    return TrainedDetector(detector.to(device).eval(), info, config)
+
+
+def check_features(info: CheckpointInfo, spec: FeatureSpec, store: str, insist: bool) -> None:
+    """Refuse features unlike those that the detector was trained on; with `insist`, only of another width.
+
+    Raises InputError that shows the difference.
+    """
+    differences = info.feature_spec.differences(spec)
+    if not differences:
+        return
+    shown = f"store={store}: other features than {info.url} was trained on ({'; '.join(differences)}"
+    if info.feature_spec.dim != spec.dim:
+        raise InputError(f"{shown}, where 'here' is training); a detector reads one width only")
+    if not insist:
+        raise InputError(
+            f"{shown}, where 'here' is training); extract with those settings, or insist by "
+            "allow_feature_mismatch=true"
+        )

@@ -1,0 +1,68 @@
+"""Ray Train set up for a run."""
+
+import os
+
+import ray
+from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.callback import RayTrainCallback
+from ray.util.queue import Queue
+
+from pipeline import storage
+from pipeline.training.checkpoint import CHECKPOINTS
+from pipeline.training.loop import SCORE, train_worker
+from pipeline.training.plan import TrainingPlan
+
+# Each checkpoint waits for the controller's next look, by default two seconds off: a small epoch's length.
+_LOOK_SECONDS = 0.25
+# A busy laptop takes longer than the default minute to start a few processes that import torch.
+_START_SECONDS = 300
+
+
+def build_trainer(plan: TrainingPlan, standings: Queue) -> TorchTrainer:
+    """The trainer whose `fit` brings a run to its last epoch, in a connected Ray."""
+    config = plan.config
+    filesystem, path = storage.arrow_filesystem(config.run)
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", str(_LOOK_SECONDS))
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_SECONDS))
+    if not _has_dashboard():
+        # A Ray of one's own has no nodes that could be taken away.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    return _Trainer(
+        train_worker,
+        train_loop_config={"plan": plan, "standings": standings},
+        scaling_config=ScalingConfig(
+            num_workers=config.workers,
+            use_gpu=config.gpus_per_worker > 0,
+            resources_per_worker={"CPU": config.cpus_per_worker, "GPU": config.gpus_per_worker},
+        ),
+        run_config=RunConfig(
+            name=CHECKPOINTS,
+            storage_path=path,
+            storage_filesystem=filesystem,
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=config.keep_checkpoints, checkpoint_score_attribute=SCORE
+            ),
+            failure_config=FailureConfig(max_failures=config.max_failures),
+            logging_config=LoggingConfig(log_level="WARNING"),
+        ),
+    )
+
+
+class _Trainer(TorchTrainer):
+    """Ray's trainer, silent in a Ray without a dashboard.
+
+    Its cleaner of placement groups asks the dashboard's server whether the controller lives, and warns each
+    second that nobody answers. In a Ray that ends with this process there is nothing to clean up.
+    """
+
+    def _create_default_callbacks(self) -> list[RayTrainCallback]:
+        callbacks = super()._create_default_callbacks()
+        if _has_dashboard():
+            return callbacks
+        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+
+def _has_dashboard() -> bool:
+    return bool(ray._private.worker.get_dashboard_url())

@@ -1,0 +1,127 @@
+"""The driver of a training run: check, plan, let Ray Train do it, and sum up."""
+
+import json
+import logging
+
+import ray.train
+from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
+from ray.train.v2._internal.exceptions import CheckpointManagerInitializationError
+
+from pipeline import storage
+from pipeline.config import TrainConfig
+from pipeline.errors import InputError
+from pipeline.features.store import FeatureStore
+from pipeline.job import terminal
+from pipeline.ray_runtime import connect
+from pipeline.summary import Summary
+from pipeline.training.checkpoint import CHECKPOINTS, CheckpointInfo, last_checkpoint
+from pipeline.training.hyperparameters import build, criterion_config
+from pipeline.training.plan import TrainingPlan, make_plan
+from pipeline.training.ray_trainer import build_trainer
+from pipeline.training.resume import check_continues
+from pipeline.training.standing import shown
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig) -> Summary:
+    """Train a detector on a feature store; the same command continues after any stop."""
+    config = config.model_copy(
+        update={"run": storage.absolute(config.run), "store": storage.absolute(config.store)}
+    )
+    plan = make_plan(config, FeatureStore(config.store))
+    # A wrong hyper-parameter must show here, and not in every worker.
+    build(config.model, plan.store.spec.dim, len(plan.labels), bf16=False)
+    criterion_config(config.loss)
+    last = last_checkpoint(config.run)
+    if last:
+        check_continues(last, plan)
+    begun = last.progress.epoch if last else 0
+    if begun >= config.optimiser.epochs:
+        logger.info("all %d epochs of %s are done", begun, config.run)
+    else:
+        logger.info(
+            "epochs %d to %d of %s, %d worker(s)",
+            begun + 1,
+            config.optimiser.epochs,
+            config.run,
+            config.workers,
+        )
+        storage.write_bytes(
+            storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode()
+        )
+        connect(config.ray)
+        _fit(plan)
+        last = last_checkpoint(config.run)
+    assert last is not None  # fit returns only after the last epoch's checkpoint
+    metrics = storage.join(config.run, "metrics.json")
+    storage.write_bytes(metrics, json.dumps(_metrics(last, plan), indent=1).encode())
+    return Summary(
+        job="train",
+        unit="epochs",
+        total=config.optimiser.epochs,
+        done=config.optimiser.epochs - begun,
+        already_done=begun,
+        outputs={"checkpoint": last.url, "metrics": metrics},
+        figures=_figures(last),
+    )
+
+
+def _fit(plan: TrainingPlan) -> None:
+    """Run the workers to the last epoch. Raises InputError where the run diverges."""
+    config = plan.config
+    _forget_broken_snapshot(config.run)
+    with shown(terminal()) as standings:
+        result = build_trainer(plan, standings).fit()
+    if result.return_value:
+        raise InputError(
+            f"run={config.run}: diverged in {result.return_value}; lower optimiser.lr or set "
+            "optimiser.clip_norm, and start another run="
+        )
+
+
+def _forget_broken_snapshot(run: str) -> None:
+    """Ray's list of checkpoints is not written atomically, and Ray refuses to start with a broken one.
+
+    Workers find the last checkpoint without it, so all that is lost is which older ones to delete.
+    """
+    folder = storage.join(run, CHECKPOINTS)
+    snapshot = storage.join(folder, CHECKPOINT_MANAGER_SNAPSHOT_FILENAME)
+    if not storage.exists(snapshot):
+        return
+    filesystem, path = storage.arrow_filesystem(folder)
+    try:
+        ray.train.Result.from_path(path, storage_filesystem=filesystem)
+    except CheckpointManagerInitializationError as error:
+        logger.warning("%s: does not match the checkpoints there and is made anew (%s)", snapshot, error)
+        storage.remove(snapshot)
+
+
+def _metrics(last: CheckpointInfo, plan: TrainingPlan) -> dict[str, object]:
+    """The content of `metrics.json`: the run's figures, epoch by epoch."""
+    return {
+        "epochs": last.progress.epoch,
+        "steps": last.progress.step,
+        "training_videos": len(plan.videos),
+        "training_windows": len(plan.windows),
+        "feature_digest": last.feature_spec.digest,
+        "checkpoint_digest": last.digest,
+        "best": _best(last),
+        "history": last.progress.history,
+    }
+
+
+def _best(last: CheckpointInfo) -> dict[str, float] | None:
+    """The epoch of the best det-mAP; it predicts only when asked for, since the truth chose it."""
+    validated = [figures for figures in last.progress.history if "det_map" in figures]
+    return max(validated, key=lambda figures: figures["det_map"], default=None)
+
+
+def _figures(last: CheckpointInfo) -> dict[str, str]:
+    figures = {"last loss": f"{last.progress.history[-1]['total']:.4f}"}
+    if "det_map" in last.progress.history[-1]:
+        figures["last det-mAP"] = f"{100 * last.progress.history[-1]['det_map']:.2f} %"
+    best = _best(last)
+    if best:
+        figures["best det-mAP"] = f"{100 * best['det_map']:.2f} % (epoch {best['epoch']})"
+    return figures

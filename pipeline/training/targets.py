@@ -1,0 +1,61 @@
+"""What a detector should say about each training window."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.annotations.canonical import INSTANCES_SCHEMA, Annotations
+from pipeline.config import WindowConfig
+from pipeline.features.store import VideoFeatures
+from pipeline.training.windows import Window, cut_windows, visible
+
+FOREGROUND = "action"
+
+
+@dataclass(frozen=True)
+class LabelledWindow:
+    """A window with its truth: `segments [N, 2]` in [0, 1] of the window, `labels [N]` class indices."""
+
+    window: Window
+    segments: np.ndarray
+    labels: np.ndarray
+
+
+def as_one_class(annotations: Annotations) -> Annotations:
+    """Class-agnostic truth: every label becomes `action`, and identical segments of a video count once.
+
+    THUMOS14 labels each cliff dive twice, CliffDiving and Diving; without classes that is one action.
+    """
+    instances = annotations.instances.select(["video_id", "t_start", "t_end"])
+    distinct = instances.group_by(instances.column_names, use_threads=False).aggregate([])
+    foreground = pa.array([FOREGROUND] * distinct.num_rows, type=pa.string())
+    merged = distinct.append_column("label", foreground).cast(INSTANCES_SCHEMA)
+    return Annotations(annotations.videos, merged, (FOREGROUND,))
+
+
+def label_windows(
+    videos: Iterable[VideoFeatures], annotations: Annotations, config: WindowConfig
+) -> list[LabelledWindow]:
+    """The training windows of `videos`, in their order: a pure function of its arguments.
+
+    Windows without a target are left out unless `config.keep_empty`.
+
+    Args:
+        videos: index entries of complete videos that `annotations` knows.
+        annotations: the truth; a class index is a position in its `labels`.
+        config: window length and step in snippets, and the rule for instances that a border cuts.
+    """
+    truth = annotations.by_video()
+    class_of = {label: index for index, label in enumerate(annotations.labels)}
+    labelled = []
+    for video in videos:
+        instances = truth[video.video_id]
+        segments = video.timeline.to_coordinate(instances.segments)
+        classes = np.array([class_of[label] for label in instances.labels], dtype=np.int64)
+        for window in cut_windows(video.video_id, video.num_snippets, config.length, config.train_step):
+            rows, inside = visible(window, segments, config.min_visible)
+            if len(rows) or config.keep_empty:
+                labelled.append(LabelledWindow(window, inside, classes[rows]))
+    return labelled

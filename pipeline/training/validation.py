@@ -1,0 +1,63 @@
+"""det-mAP of a detector in training, by the same windows, merging and metric as `predict` and `evaluate`."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.annotations.canonical import Annotations
+from pipeline.config import TrainConfig
+from pipeline.evaluation.detection_map import DetectionMAP, detection_map
+from pipeline.features.store import VideoFeatures
+from pipeline.inference.detect import detect_videos
+from pipeline.inference.tables import segments_table
+from pipeline.training.feature_cache import FeatureCache
+from pipeline.training.normalisation import NormalisedDetector
+from pipeline.training.workers import Workers
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """The videos to validate on, and the truth of exactly these."""
+
+    videos: tuple[VideoFeatures, ...]
+    truth: Annotations
+
+
+def validate(
+    detector: NormalisedDetector,
+    subject: ValidationSet,
+    cache: FeatureCache,
+    workers: Workers,
+    config: TrainConfig,
+) -> DetectionMAP:
+    """Score the detector; every worker must take part, and all get the result.
+
+    Each worker takes a share of the videos: validation on one alone would leave the others idle for as long.
+    """
+    detector.eval()
+    found = detect_videos(
+        detector,
+        subject.videos[workers.rank :: workers.size],
+        cache,
+        windows=config.windows,
+        merge=config.merge,
+        batch_size=config.optimiser.batch_size,
+        device=workers.device,
+    )
+    mine = segments_table(((video.video_id, merged) for video, merged in found), subject.truth.labels)
+    detector.train()
+    shares = [_from_bytes(content) for content in workers.gather(_to_bytes(mine))]
+    # The metric breaks ties in score by row order, which must not depend on who took which video.
+    return detection_map(pa.concat_tables(shares).sort_by("video_id"), subject.truth)
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _from_bytes(content: bytes) -> pa.Table:
+    with pa.ipc.open_stream(content) as reader:
+        return reader.read_all()

@@ -1,0 +1,22 @@
+"""What can be wrong with a video, as an exception that knows its row in `failures/`."""
+
+from pipeline.failures import FailureKind
+
+
+class VideoError(Exception):
+    """A video, or the part of it that was asked for, cannot be read.
+
+    Pickles, so that it crosses process borders whole.
+
+    Attributes:
+        kind: the `kind` of its row in `failures/`.
+        message: one line.
+    """
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        self.kind = kind
+        self.message = " ".join(message.split())
+        super().__init__(kind, self.message)
+
+    def __str__(self) -> str:
+        return self.message

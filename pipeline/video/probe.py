@@ -1,0 +1,123 @@
+"""What a video's header says, without reading the video."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pipeline.failures import FailureKind
+from pipeline.video.container import Source, open_video
+from pipeline.video.errors import VideoError
+
+_MAX_RATE = 1000  # from here on, a clock of milliseconds was taken for a frame rate
+_PEEKED_PACKETS = 64
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before it is decoded.
+
+    Attributes:
+        duration: seconds from the start of the video stream to the end of its last frame, > 0.
+        average_rate: frames a second, in (0, 1000).
+        width, height: pixels as stored, before rotation.
+        rotation: degrees by which players turn the picture counter-clockwise: 0, 90, 180 or 270.
+        codec: FFmpeg's name for it, such as "h264".
+    """
+
+    duration: float
+    average_rate: float
+    width: int
+    height: int
+    rotation: int
+    codec: str
+
+
+def probe(source: Source) -> VideoInfo:
+    """Look at the header of a video, and at its first picture, which alone tells the rotation.
+
+    Duration: what the stream states; else Matroska's tag for the stream; else what the container states; else
+    the timestamps after a seek to the end, for which a file without an index is read through, not decoded.
+
+    Average rate: what the stream states or FFmpeg guesses, whichever first lies in (0, 1000); else the mean
+    spacing of the first packets.
+
+    Raises VideoError: UNREADABLE (missing, forbidden, not a media file, no picture size or no duration to be
+    had), NO_VIDEO_STREAM (audio only; cover art does not count), DECODE_ERROR (no decoder for the codec).
+    """
+    container, stream, tick = open_video(source)
+    with container:
+        if stream.width <= 0 or stream.height <= 0:
+            raise VideoError(FailureKind.UNREADABLE, "the header states no picture size")
+        duration = _stated_duration(container, stream, tick)
+        rate = _stated_rate(stream)
+        width, height, codec = stream.width, stream.height, stream.codec.canonical_name
+        rotation = _rotation(container.demux(stream))
+    if duration is None:
+        duration = _measured_duration(source)
+    if rate is None:
+        rate = _measured_rate(source)
+    return VideoInfo(float(duration), float(rate), width, height, rotation, codec)
+
+
+def _stated_duration(container: InputContainer, stream: VideoStream, tick: Fraction) -> Fraction | None:
+    if stream.duration is not None and stream.duration > 0:
+        return stream.duration * tick
+    # The other two are the time of the end, on the clock of the file.
+    start = max(stream.start_time or 0, 0) * tick
+    ends = (_tagged_end(stream), Fraction(container.duration or 0, av.time_base))
+    return next((end - start for end in ends if end > start), None)
+
+
+def _tagged_end(stream: VideoStream) -> Fraction:
+    """Seconds of Matroska's DURATION tag, `hours:minutes:seconds`; 0 where there is none."""
+    try:
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except (KeyError, ValueError):
+        return Fraction(0)
+
+
+def _measured_duration(source: Source) -> Fraction:
+    container, stream, tick = open_video(source)
+    with container:
+        start = stream.start_time or 0
+        end = start
+        try:
+            if stream.start_time is not None:
+                container.seek(2**40, stream=stream)  # well past any end: to the last key frame
+            for packet in container.demux(stream):
+                duration = packet.duration or 0
+                end = end + duration if packet.pts is None else max(end, packet.pts + duration)
+        except av.FFmpegError:
+            pass  # what was read counts
+        if end <= start:
+            raise VideoError(FailureKind.UNREADABLE, "neither the header nor the packets tell a duration")
+        return (end - start) * tick
+
+
+def _stated_rate(stream: VideoStream) -> Fraction | None:
+    stated = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((rate for rate in stated if rate is not None and 0 < rate < _MAX_RATE), None)
+
+
+def _measured_rate(source: Source) -> Fraction:
+    container, stream, tick = open_video(source)
+    with container:
+        packets = islice(container.demux(stream), _PEEKED_PACKETS)
+        stamps = sorted({packet.pts for packet in packets if packet.pts is not None})
+        if len(stamps) < 2:
+            raise VideoError(FailureKind.UNREADABLE, "neither the header nor the packets tell a frame rate")
+        return (len(stamps) - 1) / ((stamps[-1] - stamps[0]) * tick)
+
+
+def _rotation(packets: Iterable[av.Packet]) -> int:
+    try:
+        frame = next((frame for p in islice(packets, _PEEKED_PACKETS) for frame in p.decode()), None)
+    except av.FFmpegError:
+        return 0  # the reader will say what is wrong
+    return 0 if frame is None else round(frame.rotation / 90) % 4 * 90

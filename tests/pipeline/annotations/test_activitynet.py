@@ -1,0 +1,135 @@
+"""The ActivityNet-JSON adapter on an excerpt of THUMOS14's own file, and on files that are wrong."""
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from pipeline.annotations.activitynet import read_activitynet
+from pipeline.errors import InputError
+
+EXCERPT = Path(__file__).with_name("thumos14_excerpt.json")
+
+
+def read(content, **options):
+    return read_activitynet(io.BytesIO(json.dumps(content).encode()), "mine.json", **options)
+
+
+def with_video(**fields):
+    video = {"subset": "test", "duration": 10, "annotations": [{"segment": [1, 2], "label": "run"}]}
+    return {"database": {"v1": video | fields}}
+
+
+def with_instance(**fields):
+    return with_video(
+        annotations=[{"segment": [1, 2], "label": "run"}, {"segment": [1, 3], "label": "run"} | fields]
+    )
+
+
+def test_raw_truth_counts_every_unambiguous_instance():
+    with EXCERPT.open("rb") as stream:
+        annotations = read_activitynet(stream, "thumos", raw=True)
+    val, test = annotations.subset("val"), annotations.subset("test")
+    assert (val.videos.num_rows, val.instances.num_rows) == (3, 1 + 23 + 8)
+    assert (test.videos.num_rows, test.instances.num_rows) == (3, 2 + 4 + 0)
+    assert len(annotations.labels) == 20
+    assert annotations.labels[4] == "CliffDiving"  # the file's order
+    first = annotations.videos.to_pylist()[0]
+    assert first == {
+        "video_id": "video_validation_0000201",
+        "subset": "val",
+        "duration": 44.06666666666667,
+        "fps": 30.0,
+    }
+    assert annotations.instances.to_pylist()[0] == {
+        "video_id": "video_validation_0000201",
+        "t_start": 38.2,
+        "t_end": 39.5,
+        "label": "Diving",
+    }
+
+
+def test_the_defects_of_the_published_file_are_mended_and_logged(caplog):
+    with EXCERPT.open("rb") as stream, caplog.at_level(logging.INFO):
+        annotations = read_activitynet(stream, "thumos")
+    # Two instances of ...364 and one of ...1081 begin after their video; one of ...318 ends 33 ms late.
+    assert annotations.subset("val").instances.num_rows == 30
+    assert annotations.subset("test").instances.num_rows == 5
+    assert annotations.by_video()["video_validation_0000318"].segments.max() == 186.66666666666666
+    (line,) = caplog.messages
+    assert line == (
+        "thumos: val: 3 videos, 30 instances; test: 3 videos, 5 instances; 20 classes "
+        "(of 43 instances, 5 ignored by label; dropped 0 reversed, 0 of no length, "
+        "3 outside the video, 0 duplicate; clamped 1 to the video)"
+    )
+
+
+def test_without_classes_the_labels_are_those_that_occur_sorted():
+    content = with_video(
+        annotations=[{"segment": [1, 2], "label": label} for label in ("run", "Ambiguous", "jump", "run")]
+    )
+    assert read(content).labels == ("jump", "run")
+    assert read(content, ignored_labels=()).labels == ("Ambiguous", "jump", "run")
+    assert read(content, ignored_labels=["run"], raw=True).instances["label"].to_pylist() == [
+        "Ambiguous",
+        "jump",
+    ]
+
+
+def test_text_and_bytes_read_alike():
+    content = json.dumps(with_video())
+    text = read_activitynet(io.StringIO(content), "mine.json")
+    assert text.instances.equals(read(with_video()).instances)
+    assert text.videos["fps"].to_pylist() == [None]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([], "mine.json: Input should be an object"),
+        ({"classes": []}, "mine.json: database: Field required"),
+        ({"database": [1]}, "mine.json: database: Input should be an object"),
+        ({"database": {"v1": 7}}, "video 'v1': Input should be an object"),
+        ({"database": {"v1": {}}}, "video 'v1', subset: Field required"),
+        (with_video(duration="10"), "video 'v1', duration: Input should be a valid number, not '10'"),
+        (with_video(duration=float("nan")), "video 'v1', duration: Input should be a finite number, not nan"),
+        (with_video(duration=0), "video 'v1', duration: Input should be greater than 0, not 0"),
+        (with_video(duration=True), "video 'v1', duration: Input should be a valid number, not True"),
+        (with_video(fps=-1), "video 'v1', fps: Input should be greater than 0"),
+        (with_video(annotations=None), "video 'v1', annotations: Input should be a valid array"),
+        (with_instance(label=None), r"video 'v1', annotations\[1\].label: Input should be a valid string"),
+        (
+            with_video(annotations=[{"segment": [1, 2]}]),
+            r"video 'v1', annotations\[0\].label: Field required",
+        ),
+        (with_video(annotations=[{"label": "x"}]), r"video 'v1', annotations\[0\].segment: Field required"),
+        (with_instance(segment=[1]), r"annotations\[1\].segment\[1\]: Field required"),
+        (with_instance(segment=[1, 2, 3]), r"annotations\[1\].segment: .* at most 2 items .* not 3$"),
+        (
+            with_instance(segment=[1, float("inf")]),
+            r"annotations\[1\].segment\[1\]: .* finite number, not inf",
+        ),
+        (with_instance(segment=["1", 2]), r"annotations\[1\].segment\[0\]: .* valid number, not '1'"),
+        (
+            with_instance(segment="x" * 999),
+            r"annotations\[1\].segment: Input should be a valid array, not 'xxx",
+        ),
+        (with_video() | {"classes": ["jump"]}, "mine.json: video 'v1' has label 'run'; add it to"),
+        (with_video() | {"classes": ["run", "jump", "run"]}, "mine.json: classes lists 'run' twice"),
+        (with_video() | {"classes": [1]}, r"mine.json: classes\[0\]: Input should be a valid string"),
+    ],
+)
+def test_a_malformed_file_is_one_line_naming_file_video_and_field(content, told):
+    with pytest.raises(InputError, match=told) as error:
+        read(content)
+    assert str(error.value).startswith("mine.json: ")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"not json"])
+def test_what_is_not_json_is_an_error_naming_the_file(content):
+    with pytest.raises(InputError, match=r"^mine.json: Invalid JSON"):
+        read_activitynet(io.BytesIO(content), "mine.json")
