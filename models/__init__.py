@@ -3,11 +3,17 @@
 from torch import nn
 
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
+from models.dualdetr import DualDETR, DualDETRConfig
 
-DETECTORS = {"deformable_detr": (DeformableDETR, DeformableDETRConfig)}
+DetectorConfig = DeformableDETRConfig | DualDETRConfig
+
+DETECTORS: dict[str, tuple[type[nn.Module], type[DetectorConfig]]] = {
+    "deformable_detr": (DeformableDETR, DeformableDETRConfig),
+    "dualdetr": (DualDETR, DualDETRConfig),
+}
 
 
-def build_detector(config: DeformableDETRConfig) -> nn.Module:
+def build_detector(config: DetectorConfig) -> nn.Module:
     """The detector that `config` describes, freshly initialised."""
     for detector, config_type in DETECTORS.values():
         if type(config) is config_type:

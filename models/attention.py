@@ -78,11 +78,13 @@ class DeformableAttention(nn.Module):
         # Masked after the projection, so that padding does not even contribute the bias.
         value = self.value_proj(value).masked_fill(padding_mask[..., None], 0.0)
         shape = (batch, query.shape[1], heads, levels, points)
-        offset = _full_precision(self.sampling_offsets(query)).view(shape)
+        offset = self.sampling_offsets(query).view(shape)
         weight = self.attention_weights(query).view(*shape[:3], levels * points).softmax(-1).view(shape)
 
+        # Places in at least float32: bfloat16 cannot tell neighbouring tokens of a long sequence apart.
+        reference = reference.to(torch.promote_types(reference.dtype, torch.float32))
         length = torch.tensor(level_lengths, device=value.device)[:, None]
-        place = _full_precision(reference)[:, :, None, :, None, :] * length[..., None]
+        place = reference[:, :, None, :, None, :] * length[..., None]
         if reference.shape[-1] == 2:
             place = place[..., 0] + offset / points * place[..., 1] / 2
         else:
@@ -100,7 +102,7 @@ def _interpolate(value: Tensor, index: Tensor, weight: Tensor, length: Tensor) -
         weight: `[B, Q, M, L, K]`.
         length: `[L, 1]`, the levels' lengths.
     Returns:
-        `[B, Q, M * D]` in the precision of `index`.
+        `[B, Q, M * D]` in the precision of `index * weight`.
     """
     batch, num_tokens, heads, _ = value.shape
     left = index.detach().floor()
@@ -110,8 +112,10 @@ def _interpolate(value: Tensor, index: Tensor, weight: Tensor, length: Tensor) -
     share = share * ((neighbour >= 0) & (neighbour < length[..., None]))
 
     level_start = length.cumsum(0) - length
-    # Clamped as floats: a place far outside would overflow an integer.
-    token = torch.minimum(neighbour.clamp(min=0), length[..., None] - 1).int() + level_start[..., None].int()
+    # Brought inside as floats: a place far away would overflow an integer, and a NaN (which stays in `share`)
+    # must become an error that can be told, not a read of foreign memory.
+    inside = torch.minimum(neighbour.nan_to_num(0.0).clamp(min=0), length[..., None] - 1)
+    token = inside.int() + level_start[..., None].int()
     sample = torch.arange(batch, device=value.device, dtype=torch.int32)[:, None, None, None, None, None]
     head = torch.arange(heads, device=value.device, dtype=torch.int32)[:, None, None, None]
     row = (sample * num_tokens + token) * heads + head
@@ -124,8 +128,3 @@ def _interpolate(value: Tensor, index: Tensor, weight: Tensor, length: Tensor) -
         mode="sum",
     )
     return read.view(batch, index.shape[1], -1)
-
-
-def _full_precision(tensor: Tensor) -> Tensor:
-    """At least float32: bfloat16 cannot tell neighbouring tokens of a long sequence apart."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

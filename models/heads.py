@@ -10,6 +10,27 @@ from models.segments import inverse_sigmoid
 from models.transformer import MLP
 
 
+class Correction(MLP):
+    """What a content adds to the logits of its query's `size` coordinates: nothing at first."""
+
+    def __init__(self, dim: int, size: int) -> None:
+        super().__init__(dim, dim, size, num_layers=3)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, content: Tensor) -> Tensor:
+        # Outside autocast: bfloat16 would round boundaries to about a thousandth of the window.
+        with torch.autocast(content.device.type, enabled=False):
+            return super().forward(content.to(self.output.weight.dtype))
+
+
+def class_logits(dim: int, num_classes: int, prior: float) -> nn.Linear:
+    """The layer from content to class logits; every class starts at the probability `prior`."""
+    layer = nn.Linear(dim, num_classes)
+    nn.init.constant_(layer.bias, -math.log((1 - prior) / prior))
+    return layer
+
+
 class DetectionHead(nn.Module):
     """Class logits, and a box as a correction of the query's reference.
 
@@ -22,12 +43,10 @@ class DetectionHead(nn.Module):
 
     def __init__(self, dim: int, num_classes: int, prior: float, width_bias: float = 0.0) -> None:
         super().__init__()
-        self.classes = nn.Linear(dim, num_classes)
-        self.box = MLP(dim, dim, 2, num_layers=3)
-        nn.init.constant_(self.classes.bias, -math.log((1 - prior) / prior))
-        nn.init.zeros_(self.box.output.weight)
+        self.classes = class_logits(dim, num_classes, prior)
+        self.box = Correction(dim, 2)
         with torch.no_grad():
-            self.box.output.bias.copy_(torch.tensor([0.0, width_bias]))
+            self.box.output.bias[1] = width_bias
 
     def forward(self, content: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
         """`content [B, Q, dim]`, `reference [B, Q, 1]` (centre) or `[B, Q, 2]` (centre, width), in [0, 1].
@@ -35,10 +54,6 @@ class DetectionHead(nn.Module):
         Returns:
             logits `[B, Q, K]`, and boxes (centre, width) `[B, Q, 2]` in [0, 1].
         """
-        logits = self.classes(content)
-        # Outside autocast: a bfloat16 logit moves a boundary by up to half a percent of the window.
-        with torch.autocast(content.device.type, enabled=False):
-            correction = self.box(content.to(self.classes.weight.dtype))
         # A reference without a width leaves the width to the head alone.
         anchor = F.pad(inverse_sigmoid(reference), (0, 2 - reference.shape[-1]))
-        return logits, (correction + anchor).sigmoid()
+        return self.classes(content), (self.box(content) + anchor).sigmoid()

@@ -1,4 +1,4 @@
-"""Where a token stands, as a vector."""
+"""Where a token or a query stands, as a vector."""
 
 import math
 
@@ -21,7 +21,11 @@ def sine_positions(padding_mask: Tensor, dim: int, temperature: float = 10000.0)
     """
     valid = ~padding_mask
     count = valid.sum(dim=1, keepdim=True)
-    place = (valid.cumsum(dim=1) - 0.5) / (count + 1e-6) * (2 * math.pi)
-    pair = torch.arange(0, dim, 2, device=padding_mask.device, dtype=torch.float32)
-    angle = place[:, :, None] / temperature ** (pair / dim)
-    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(2)
+    return sine_embedding((valid.cumsum(dim=1) - 0.5) / (count + 1e-6), dim, temperature)
+
+
+def sine_embedding(place: Tensor, dim: int, temperature: float = 10000.0) -> Tensor:
+    """The same embedding of any number in [0, 1], such as a query's position: `[...]` to `[..., dim]`."""
+    pair = torch.arange(0, dim, 2, device=place.device, dtype=torch.float32)
+    angle = (place * (2 * math.pi))[..., None] / temperature ** (pair / dim)
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)

@@ -39,7 +39,7 @@ def compose_config(job: str, config_type: type[ConfigType], overrides: Sequence[
 
 
 def compose_values(job: str, config_type: type[BaseModel], overrides: Sequence[str]) -> dict[str, Any]:
-    """The composed values before they are checked, as plain containers; required keys without a value are absent."""
+    """The composed values before they are checked; required keys without a value are absent."""
     words = [_quoted(word, config_type) for word in overrides]
     ConfigStore.instance().store(name=f"{job}_defaults", node=_defaults(config_type))
     GlobalHydra.instance().clear()
@@ -77,7 +77,7 @@ def group_options(values_of: str) -> list[str]:
 
 
 def _quoted(word: str, config_type: type[BaseModel]) -> str:
-    """The word as Hydra must see it: the text of a text key is taken literally (paths hold commas, globs, brackets)."""
+    """The word as Hydra must see it: a text is taken literally, for paths hold commas, globs and brackets."""
     key, equals, value = word.partition("=")
     if not equals:
         raise InputError(f"{word}: not understood; settings are given as key=value (--help lists the keys)")

@@ -1,14 +1,31 @@
 """The typed configuration of every job: the one place where YAML and the command line become objects.
 
-Field defaults here are the defaults of the commands; `configs/` holds presets that differ from them. A description
-is what `--help` prints, so it is a few words and gives the unit.
+Field defaults here are the defaults of the commands; `configs/` holds presets that differ from them. A
+description is what `--help` prints, so it is a few words and gives the unit.
 """
 
-from typing import Any, Literal
+import os
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.features.timeline import Timeline
+
+
+def _anchored(url: str | None) -> str | None:
+    """Make a local path absolute, so that it means the same in every process of the job."""
+    if url is None or "://" in url or os.path.isabs(url):
+        return url
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        raise ValueError(
+            "a relative path would lie in the submitted job's temporary copy of the code; "
+            "give an absolute path or a URL"
+        )
+    return os.path.abspath(os.path.expanduser(url))
+
+
+Url = Annotated[str, AfterValidator(_anchored)]
+OptionalUrl = Annotated[str | None, AfterValidator(_anchored)]
 
 
 class Settings(BaseModel):
@@ -18,7 +35,7 @@ class Settings(BaseModel):
 
 
 class RayConfig(Settings):
-    """How a job reaches Ray. Every value is ignored inside a cluster that is already running, but `address`."""
+    """How a job reaches Ray; inside a running cluster only `address` counts."""
 
     address: str | None = Field(
         None, description="cluster to join; null joins the submitting one or starts a local one"
@@ -95,8 +112,8 @@ class EmbedConfig(Settings):
 class ExtractConfig(Settings):
     """Settings of jobs/extract.py."""
 
-    videos: str = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
-    store: str = Field(description="URL of the feature store to write")
+    videos: Url = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
+    store: Url = Field(description="URL of the feature store to write")
     backbone: BackboneConfig = BackboneConfig()
     timeline: TimelineConfig = TimelineConfig()
     chunk_frames: PositiveInt = Field(
@@ -128,7 +145,7 @@ class DatasetConfig(Settings):
 
     name: str = Field("custom", description="name of the dataset, which names the protocol in metrics.json")
     format: Literal["activitynet"] = Field("activitynet", description="layout of the annotation file")
-    annotations: str = Field(description="URL of the published annotation file")
+    annotations: Url = Field(description="URL of the published annotation file")
     train_subset: str = Field("train", description="subset to train on")
     test_subset: str = Field("test", description="subset to validate, predict and evaluate on")
 
@@ -189,8 +206,8 @@ class OptimiserConfig(Settings):
 class TrainConfig(Settings):
     """Settings of jobs/train.py."""
 
-    run: str = Field(description="URL of the folder for checkpoints, metrics and the resolved config")
-    store: str = Field(description="URL of the feature store to train on")
+    run: Url = Field(description="URL of the folder for checkpoints, metrics and the resolved config")
+    store: Url = Field(description="URL of the feature store to train on")
     dataset: DatasetConfig
     model: dict[str, Any] = Field(description="a detector and its hyper-parameters (configs/model)")
     loss: dict[str, Any] = Field(description="weights of matching and loss (configs/model)")
@@ -273,10 +290,10 @@ class MergeOverride(Settings):
 class PredictConfig(Settings):
     """Settings of jobs/predict.py."""
 
-    run: str = Field(description="URL of the training run whose last checkpoint predicts")
-    checkpoint: str | None = Field(None, description="URL of another checkpoint of that run")
-    store: str = Field(description="URL of the feature store")
-    out: str = Field(description="URL of the folder for predictions/ and segments/")
+    run: str | None = Field(None, description="URL of the training run whose last checkpoint predicts")
+    checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
+    store: Url = Field(description="URL of the feature store")
+    out: Url = Field(description="URL of the folder for predictions/ and segments/")
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
     allow_feature_mismatch: bool = Field(
@@ -286,14 +303,32 @@ class PredictConfig(Settings):
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
     ray: RayConfig = RayConfig()
 
+    @model_validator(mode="after")
+    def _names_one_checkpoint(self) -> "PredictConfig":
+        if (self.run is None) == (self.checkpoint is None):
+            raise ValueError("give either run=<training run> or checkpoint=<folder of a checkpoint>")
+        return self
+
 
 class EvaluateConfig(Settings):
     """Settings of jobs/evaluate.py."""
 
-    predictions: str = Field(description="URL of a predict output folder or of a Parquet file of segments")
+    predictions: Url = Field(description="URL of a predict output folder or of a Parquet file of segments")
     dataset: DatasetConfig
     thresholds: tuple[float, ...] = Field(
         (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), min_length=1, description="rising tIoU thresholds"
     )
     union_epsilon: float = Field(1e-4, ge=0, description="added to the union in tIoU (PointTAD's protocol)")
-    out: str | None = Field(None, description="URL of metrics.json; null writes it beside the predictions")
+    out: OptionalUrl = Field(None, description="URL of metrics.json; null writes it beside the predictions")
+
+
+class DemoConfig(Settings):
+    """Settings of jobs/demo.py."""
+
+    out: Url = Field("demo_out", description="folder for everything that the demo makes")
+    fresh: bool = Field(False, description="start over instead of continuing")
+    seed: int = Field(0, description="seed of the archive")
+    train_videos: PositiveInt = Field(24, description="videos to train on")
+    test_videos: PositiveInt = Field(8, description="videos to test on")
+    words: tuple[str, ...] = Field((), description="further key=value words for the training")
+    ray: RayConfig = RayConfig()

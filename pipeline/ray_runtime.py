@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 
 import ray
 
@@ -29,8 +30,10 @@ def connect(config: RayConfig) -> None:
 
 
 def quiet_data_progress() -> None:
-    """Keep Ray Data's own reports to the progress bars, and those to terminals."""
+    """Keep Ray's own reports to progress bars on terminals; elsewhere `pipeline.progress` tells in a line."""
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = os.isatty(2)
+    context.enable_progress_bars = sys.stdout.isatty()
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)

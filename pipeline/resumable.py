@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from ray.data.checkpoint import CheckpointConfig
@@ -19,12 +18,12 @@ from ray.data.checkpoint.checkpoint_filter import IdColumnCheckpointManager
 from ray.data.checkpoint.checkpoint_writer import PENDING_CHECKPOINT_SUFFIX
 
 from pipeline import storage
+from pipeline.progress import progress_lines
 
 logger = logging.getLogger(__name__)
 
 _ROW_GROUP_BYTES = 4 * 2**20
 _WRITE_CPUS = 0.25
-_BLOCKS_PER_SLOT = 64
 
 
 def write_resumably(
@@ -38,6 +37,8 @@ def write_resumably(
     rows_per_file: int,
     row_bytes: int,
     rows_per_task: int,
+    expected_rows: int,
+    unit: str,
     redo: frozenset[str] = frozenset(),
 ) -> None:
     """Read the Parquet files below `source`, transform them, write the result below `target`; each id exactly once.
@@ -54,16 +55,15 @@ def write_resumably(
         schema: of the result, its metadata included.
         rows_per_file: rows in a file, the last ones excepted. Rows are durable only once their file is written.
         row_bytes: expected size of a row, from which row groups get their size.
-        rows_per_task: rows that the first task of `transform` gets at least, where there are enough of them.
+        rows_per_task: consecutive rows that a task of `transform`'s first stage gets.
+        expected_rows: rows that this call will write, for the progress.
+        unit: what a row is, in the plural.
         redo: ids to be done again although they are recorded as done.
     """
     read_fs, read_path = storage.arrow_filesystem(source)
     write_fs, write_path = storage.arrow_filesystem(target)
     record_fs, record_path = storage.arrow_filesystem(checkpoint)
-    # A block is the work of one task, and a plan of few files would otherwise come as few blocks.
-    slots = int(ray.cluster_resources().get("CPU", 1))
-    blocks = max(1, min(_count_rows(source) // rows_per_task, _BLOCKS_PER_SLOT * slots))
-    dataset = ray.data.read_parquet(read_path, filesystem=read_fs, override_num_blocks=blocks)
+    dataset = ray.data.read_parquet(read_path, filesystem=read_fs)
     dataset.context.checkpoint_config = CheckpointConfig(
         id_column=id_column,
         checkpoint_path=record_path,
@@ -71,24 +71,18 @@ def write_resumably(
         delete_checkpoint_on_success=False,
         checkpoint_manager_cls=_checkpoint_manager(redo),
     )
-    transform(dataset).write_parquet(
-        write_path,
-        filesystem=write_fs,
-        min_rows_per_file=rows_per_file,
-        row_group_size=max(1, min(rows_per_file, _ROW_GROUP_BYTES // max(1, row_bytes))),
-        schema=schema,
-        compression="zstd",
-        ray_remote_args={"num_cpus": _WRITE_CPUS},
-    )
-
-
-def _count_rows(folder: str) -> int:
-    """Rows of all Parquet files below a folder, from their footers."""
-    rows = 0
-    for file in storage.list_files(folder):
-        with storage.open_read(file.url) as stream:
-            rows += pq.read_metadata(stream).num_rows
-    return rows
+    # A block is the work of one task, and a few small files would otherwise come as one block each.
+    blocks = dataset.repartition(target_num_rows_per_block=rows_per_task)
+    with progress_lines(checkpoint, expected_rows, unit):
+        transform(blocks).write_parquet(
+            write_path,
+            filesystem=write_fs,
+            min_rows_per_file=rows_per_file,
+            row_group_size=max(1, min(rows_per_file, _ROW_GROUP_BYTES // max(1, row_bytes))),
+            schema=schema,
+            compression="zstd",
+            ray_remote_args={"num_cpus": _WRITE_CPUS},
+        )
 
 
 def _checkpoint_manager(redo: frozenset[str]) -> type[IdColumnCheckpointManager]:

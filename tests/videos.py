@@ -28,7 +28,9 @@ def encode_video(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for index in range(round(seconds * fps)):
             t = index / fps
-            wave = [127 + 100 * np.sin(phase[c] + speed[c] * (t * 3 + columns / 20 + rows / 30)) for c in range(3)]
+            wave = [
+                127 + 100 * np.sin(phase[c] + speed[c] * (t * 3 + columns / 20 + rows / 30)) for c in range(3)
+            ]
             picture = np.stack(wave, axis=-1)
             left = int((10 + 17 * t) % (width - 20))
             picture[20:40, left : left + 20] = 255

@@ -1,13 +1,13 @@
 """The whole path on a small archive: render, extract, train, predict, evaluate, look."""
 
+import io
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
-from rich.panel import Panel
 
 from pipeline import storage
 from pipeline.annotations.read import read_subset
@@ -24,25 +24,64 @@ from pipeline.report.timelines import draw_timelines
 from pipeline.summary import Summary
 from pipeline.training.run import train
 
-ConfigType = TypeVar("ConfigType", bound=BaseModel)
-
 
 def demo(config: DemoConfig) -> Summary:
-    """Render an archive of mp4 files, then run the real jobs on it, with the settings of a laptop."""
-    console = terminal()
-    out = _folder(config)
+    """Render a small archive of mp4 files and run the real jobs on it; run again, it continues."""
+    if storage.local_path(config.out) is None:
+        raise InputError(f"out={config.out}: the demo renders its videos into a local folder")
     if config.fresh:
-        storage.remove(out)
-    paths = {name: storage.join(out, name) for name in ("videos", "store", "run", "predictions", "timelines.png")}
-    truth = storage.join(paths["videos"], "annotations.json")
-
-    _announce(console, "render", f"{config.train_videos} training and {config.test_videos} test videos")
-    render_archive(Path(paths["videos"]), ...)
+        storage.remove(config.out)
+    console = terminal()
+    videos, store, run, predictions = (
+        storage.join(config.out, name) for name in ("videos", "store", "run", "predictions")
+    )
+    console.rule(f"render {config.train_videos} training and {config.test_videos} test videos")
+    render_archive(
+        Path(videos), seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos
+    )
     connect(config.ray)
-    dataset = ["dataset=demo", f"dataset.annotations={truth}"]
-    steps: list[tuple[str, type[BaseModel], Callable[..., Summary], list[str]]] = [
-        ("extract", ExtractConfig, extract, [f"videos={paths['videos']}", f"store={paths['store']}", "backbone=demo"]),
-        ("train", TrainConfig, train, ["experiment=demo", *dataset, f"store={paths['store']}", f"run={paths['run']}"]),
-        ("predict", PredictConfig, predict, [...]),
-    ]
-    return Summary(...)
+    truth = ["dataset=demo", f"dataset.annotations={storage.join(videos, 'annotations.json')}"]
+    features = [f"store={store}"]
+    _step(console, extract, ExtractConfig, [f"videos={videos}", *features, "backbone=demo"])
+    _step(console, train, TrainConfig, ["experiment=demo", *truth, *features, f"run={run}", *config.words])
+    _step(console, predict, PredictConfig, [f"run={run}", *features, f"out={predictions}"])
+    evaluation = _step(console, evaluate, EvaluateConfig, [f"predictions={predictions}", *truth])
+    picture = storage.join(config.out, "timelines.png")
+    _draw(predictions, truth, picture)
+    count = config.train_videos + config.test_videos
+    return Summary(
+        job="demo",
+        unit="videos",
+        total=count,
+        done=count,
+        outputs={
+            "videos": videos,
+            "segments": storage.join(predictions, "segments"),
+            "picture": picture,
+            "TensorBoard": f"tensorboard --logdir {shlex.quote(run)}",
+        },
+        figures=evaluation.figures,
+    )
+
+
+def _step(
+    console: Console, job: Callable[[Any], Summary], config_type: type[BaseModel], words: list[str]
+) -> Summary:
+    """Run a job as its command line would, which is shown."""
+    name = job.__name__
+    console.rule(name)
+    console.print("python " + shlex.join([f"jobs/{name}.py", *words]), style="dim", soft_wrap=True)
+    summary = job(compose_config(name, config_type, words))
+    summary.show(console)
+    if summary.failed:
+        raise InputError(f"{name} lost {summary.failed} {summary.unit}; run the demo again with fresh=1")
+    return summary
+
+
+def _draw(predictions: str, truth: list[str], picture: str) -> None:
+    """`timelines.png`: the test videos' true and predicted segments."""
+    words = [f"predictions={predictions}", *truth]
+    dataset = compose_config("evaluate", EvaluateConfig, words).dataset
+    sink = io.BytesIO()
+    draw_timelines(read_segments(predictions), read_subset(dataset, dataset.test_subset), sink)
+    storage.write_bytes(picture, sink.getvalue())

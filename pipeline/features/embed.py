@@ -1,5 +1,7 @@
 """The backbone stage: rows with frames in, rows with snippet features out."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import torch
@@ -45,7 +47,7 @@ class ChunkEmbedder:
     def _frames(self, cell: pa.LargeBinaryScalar) -> np.ndarray:
         return np.frombuffer(cell.as_buffer(), dtype=np.uint8).reshape(-1, self.size.crop, self.size.crop, 3)
 
-    def _features_row(self, row: dict[str, object], embeddings: np.ndarray | None) -> pa.Table:
+    def _features_row(self, row: dict[str, Any], embeddings: np.ndarray | None) -> pa.Table:
         features, error = None, row["error"]
         if embeddings is not None:
             features = self._snippets(row, embeddings)
@@ -65,15 +67,15 @@ class ChunkEmbedder:
             schema=FEATURES_SCHEMA,
         )
 
-    def _snippets(self, row: dict[str, object], embeddings: np.ndarray) -> np.ndarray:
+    def _snippets(self, row: dict[str, Any], embeddings: np.ndarray) -> np.ndarray:
         """`[num_snippets, dim]` float16: the mean over each snippet's sampled frames."""
-        timeline = self.spec.timeline.resolve(row["fps"])  # type: ignore[arg-type]
+        timeline = self.spec.timeline.resolve(row["fps"])
         sampled = sample_frames(
             timeline,
             self.offsets,
             row["first_snippet"],
             row["num_snippets"],
-            row["duration"],  # type: ignore[arg-type]
+            row["duration"],
         )
         with np.errstate(over="ignore"):
             return embeddings[sampled.members].mean(axis=1, dtype=np.float32).astype(np.float16)

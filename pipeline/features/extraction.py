@@ -12,7 +12,7 @@ from pipeline.failures import Failure, FailureKind, failures_table
 from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
 from pipeline.features.decode import ChunkDecoder
 from pipeline.features.embed import ChunkEmbedder
-from pipeline.features.plan import Plan, forget_probe_failures, plan_store
+from pipeline.features.plan import forget_probe_failures, plan_store
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.sources import list_videos
 from pipeline.features.spec import FeatureSpec
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
 _LEAST_FILES = 64
 # What a decoding process needs besides the pictures of a chunk.
-_DECODER_BYTES = 200 * 2**20
+_DECODER_BYTES = 700 * 2**20
 
 
 def extract(config: ExtractConfig) -> Summary:
@@ -48,7 +48,7 @@ def extract(config: ExtractConfig) -> Summary:
     logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
     started = time.monotonic()
     if pending:
-        _run_graph(config, store, size, plan, redo)
+        _run_graph(config, store, size, pending, redo)
     after = FeatureStore(store.url).index()
     _write_extraction_failures(store, after)
     return _summarise(
@@ -57,7 +57,7 @@ def extract(config: ExtractConfig) -> Summary:
 
 
 def _run_graph(
-    config: ExtractConfig, store: FeatureStore, size: FrameSize, plan: Plan, redo: frozenset[str]
+    config: ExtractConfig, store: FeatureStore, size: FrameSize, pending: int, redo: frozenset[str]
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec, embed = store.spec, config.embed
@@ -84,7 +84,7 @@ def _run_graph(
         )
 
     row_bytes = max(1, config.chunk_frames // spec.timeline.stride) * spec.dim * 2
-    rows_per_file = max(1, min(int(config.shard_mb * 2**20) // row_bytes, -(-plan.chunks // _LEAST_FILES)))
+    rows_per_file = max(1, min(int(config.shard_mb * 2**20) // row_bytes, -(-pending // _LEAST_FILES)))
     write_resumably(
         source=store.folder("plan"),
         transform=transform,
@@ -97,6 +97,8 @@ def _run_graph(
         rows_per_file=rows_per_file,
         row_bytes=row_bytes,
         rows_per_task=config.decode.chunks_per_task,
+        expected_rows=pending,
+        unit="chunks",
         redo=redo,
     )
 

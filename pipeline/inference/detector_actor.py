@@ -47,7 +47,11 @@ class DetectorActor:
             return [VideoOutcome(video.video_id, detections) for video, detections in found]
         except Exception as error:
             if len(videos) == 1:
-                kind = FailureKind.MISSING_FEATURES if isinstance(error, InputError) else FailureKind.DETECTOR_ERROR
+                kind = (
+                    FailureKind.MISSING_FEATURES
+                    if isinstance(error, InputError)
+                    else FailureKind.DETECTOR_ERROR
+                )
                 return [VideoOutcome(videos[0].video_id, error=join_error(kind, _one_line(error)))]
             return [outcome for video in videos for outcome in self._outcomes([video])]
 

@@ -1,23 +1,160 @@
 """Prediction: a store's videos through a trained detector, to `predictions/` and `segments/`."""
 
-import json
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import ray.data
 
 from pipeline import storage
-from pipeline.config import MergeConfig, PredictConfig
+from pipeline.config import PredictConfig
 from pipeline.errors import InputError
-from pipeline.failures import Failure, FailureKind, failures_table
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.failures import Failure, FailureKind
+from pipeline.features.store import FeatureStore, split_error
 from pipeline.inference.detector_actor import DetectorActor
-from pipeline.inference.output import PredictionFolder
+from pipeline.inference.output import PredictionFolder, Provenance
+from pipeline.inference.schema import PREDICTIONS_SCHEMA
 from pipeline.inference.trained import check_features, find_checkpoint, settings_of
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+# A killed job loses the files that it was writing, so a small job has small ones.
+_LEAST_FILES = 64
+_MOST_ROWS = 2000
+_BYTES_PER_DETECTION = 32
+
+
+def predict(config: PredictConfig) -> Summary:
+    """Detect the actions of a store's videos; the same command continues after any stop."""
+    info = find_checkpoint(config.run, config.checkpoint)
+    trained = settings_of(info)
+    store = FeatureStore(config.store)
+    check_features(info, store.spec, config.store, config.allow_feature_mismatch)
+    out = PredictionFolder(
+        config.out,
+        Provenance(
+            checkpoint=storage.absolute(info.url),
+            checkpoint_digest=info.digest,
+            feature_digest=store.spec.digest,
+            window_length=trained.windows.length,
+            window_step=trained.windows.test_step,
+            merge=config.merge.apply(trained.merge),
+        ),
+    )
+    unusable = _unusable(store)
+    complete = [video_id for video_id in store.index() if video_id not in unusable]
+    if not complete:
+        raise InputError(
+            f"store={config.store}: has no complete video ({len(unusable)} incomplete); run extract"
+        )
+    before = out.outcomes()
+    lost = frozenset(video_id for video_id in complete if before.get(video_id))
+    redo = lost if config.retry_failed else frozenset()
+    pending = [video_id for video_id in complete if video_id not in before or video_id in redo]
+    logger.info(
+        "%d videos in %s: %d to predict with %s, %d done, %d lost before, %d incomplete in the store",
+        len(complete) + len(unusable), config.store, len(pending), info.url,
+        len(complete) - len(pending) - len(lost - redo), len(lost - redo), len(unusable),
+    )  # fmt: skip
+    started = time.monotonic()
+    if pending:
+        connect(config.ray)
+        out.write_plan(complete)
+        _run_graph(config, info.url, store, out, len(pending), redo)
+    seconds = time.monotonic() - started
+    out.write_segments()
+    outcomes = out.outcomes()
+    failures = [
+        *unusable.values(),
+        *(_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])),
+    ]
+    out.write_failures(failures)
+    done = sum(outcomes[video_id] is None for video_id in pending)
+    hours = sum(store.index()[video_id].duration for video_id in pending) / 3600
+    return Summary(
+        job="predict",
+        unit="videos",
+        total=len(complete) + len(unusable),
+        done=done,
+        already_done=len(complete) + len(unusable) - done - len(failures),
+        failed=len(failures),
+        outputs={
+            name: out.folder(name) for name in ("predictions", "segments", *["failures"] * bool(failures))
+        },
+        figures={"throughput": f"{3600 * hours / seconds:.0f} seconds of video per second"}
+        if pending
+        else {},
+        allow_failures=config.allow_failures,
+    )
+
+
+def _run_graph(
+    config: PredictConfig,
+    checkpoint: str,
+    store: FeatureStore,
+    out: PredictionFolder,
+    pending: int,
+    redo: frozenset[str],
+) -> None:
+    """The Ray Data graph from video ids to prediction rows."""
+    detect, merge = config.detect, out.provenance.merge
+
+    def transform(videos: ray.data.Dataset) -> ray.data.Dataset:
+        return videos.map_batches(
+            DetectorActor,
+            fn_constructor_args=(checkpoint, store.url, merge, detect),
+            batch_size=detect.videos_per_task,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(min_size=detect.min_actors, max_size=detect.max_actors),
+            num_cpus=detect.cpus,
+            num_gpus=detect.gpus,
+        )
+
+    write_resumably(
+        source=out.folder("plan"),
+        transform=transform,
+        target=out.folder("predictions"),
+        checkpoint=out.folder("checkpoint"),
+        id_column="video_id",
+        schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
+        rows_per_file=max(1, min(_MOST_ROWS, pending // _LEAST_FILES)),
+        row_bytes=merge.window_top_k * _BYTES_PER_DETECTION,
+        rows_per_task=detect.videos_per_task,
+        expected_rows=pending,
+        unit="videos",
+        redo=redo,
+    )
+
+
+def _unusable(store: FeatureStore) -> dict[str, Failure]:
+    """The store's videos that cannot be predicted, by id; they are looked at anew by every run."""
+    found = {
+        row["video_id"]: Failure(
+            row["video_id"],
+            row["uri"],
+            "predict",
+            FailureKind.MISSING_FEATURES,
+            f"{row['kind']}: {row['message']}",
+        )
+        for row in store.failures().to_pylist()
+        if row["video_id"] not in store.index()
+    }
+    for video in store.index().values():
+        if not video.complete:
+            stored = sum(chunk.num_snippets for chunk in video.chunks)
+            reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
+            found[video.video_id] = Failure(
+                video.video_id,
+                video.uri,
+                "predict",
+                FailureKind.MISSING_FEATURES,
+                f"{stored} of {video.num_snippets} snippets are stored{reason}",
+            )
+    return found
+
+
+def _failure(store: FeatureStore, video_id: str, error: str) -> Failure:
+    kind, message = split_error(error)
+    return Failure(video_id, store.index()[video_id].uri, "predict", kind, message)

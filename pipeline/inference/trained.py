@@ -37,7 +37,7 @@ def find_checkpoint(run: str | None, checkpoint: str | None) -> CheckpointInfo:
 
 
 def settings_of(info: CheckpointInfo) -> TrainConfig:
-    """The settings that a checkpoint was trained with. Raises InputError where this version lacks some of them."""
+    """The settings that a checkpoint was trained with. Raises InputError where this version knows others."""
     try:
         return TrainConfig.model_validate(info.config)
     except ValidationError as error:

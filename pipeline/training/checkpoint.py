@@ -175,11 +175,7 @@ def load_optimiser(info: CheckpointInfo, model: nn.Module, optimiser: torch.opti
         prefix = f"{name}//"
         state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         if state:
-            optimiser.state[parameter] = {
-                # AdamW counts its steps on the CPU whatever the parameter's device.
-                key: value if key == "step" else value.to(parameter.device)
-                for key, value in state.items()
-            }
+            optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
 
 
 def checkpoint_name(epoch: int) -> str:

@@ -19,7 +19,7 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Ad
         for role, parameters in parameter_roles(model).items()
         if parameters
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def rate_factor(step: int, steps_per_epoch: int, config: OptimiserConfig) -> float:

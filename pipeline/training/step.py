@@ -78,7 +78,11 @@ class TrainStep:
         losses = {name: scale * loss for name, loss in sums.items()}
         self._optimiser.zero_grad(set_to_none=True)
         # DDP takes the mean over workers, but the loss is their sum.
-        (losses["total"] * workers.size).backward()
+        loss = losses["total"] * workers.size
+        if workers.size > 1:
+            # DDP waits for a gradient of every parameter, also of heads that the loss leaves out.
+            loss = loss + 0 * torch.stack([parameter.sum() for parameter in self._parameters]).sum()
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
         if not norm.isfinite():
             raise DivergedError("the gradient is not a number")

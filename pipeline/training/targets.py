@@ -28,8 +28,10 @@ def as_one_class(annotations: Annotations) -> Annotations:
 
     THUMOS14 labels each cliff dive twice, CliffDiving and Diving; without classes that is one action.
     """
-    instances = annotations.instances.select(["video_id", "t_start", "t_end"])
-    distinct = instances.group_by(instances.column_names, use_threads=False).aggregate([])
+    key = ["video_id", "t_start", "t_end"]
+    distinct = (
+        annotations.instances.group_by(key).aggregate([]).sort_by([(name, "ascending") for name in key])
+    )
     foreground = pa.array([FOREGROUND] * distinct.num_rows, type=pa.string())
     merged = distinct.append_column("label", foreground).cast(INSTANCES_SCHEMA)
     return Annotations(annotations.videos, merged, (FOREGROUND,))

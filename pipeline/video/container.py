@@ -1,6 +1,7 @@
 """Opening a video: a path or a file object becomes a demuxer set up to read one video stream."""
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO, TypeAlias
 
@@ -22,8 +23,8 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
     """The container, which is the caller's to close; the stream to read; seconds in a tick of its clock.
 
     The stream is the first video marked as default, or else the first; cover art does not count. The demuxer
-    discards all others. Decoding uses one FFmpeg thread.
-    A file that refers to others, such as a playlist, cannot make the process reach for the network.
+    discards all others. Decoding uses one FFmpeg thread. A file that refers to others, such as a playlist,
+    cannot make the process reach for the network.
 
     Raises VideoError (UNREADABLE, NO_VIDEO_STREAM; DECODE_ERROR where FFmpeg knows no decoder). Errors of a
     file object itself, of the network say, pass unchanged.
@@ -47,11 +48,35 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
-    # No guesses for timestamps that the file lacks, and no picture from the half packet that ends a cut file.
-    container.flags = container.flags & ~Flags.gen_pts.value | Flags.discard_corrupt.value
+    container.flags &= (
+        ~Flags.gen_pts.value
+    )  # guesses for missing timestamps: wrong where frames are reordered
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
     return container, stream, Fraction(stream.time_base or 1)
+
+
+def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """The packets of a stream from here on; not the half one that ends a file which was cut off.
+
+    Raises av.FFmpegError, and whatever a file object raises.
+    """
+    packets = container.demux(stream)
+    doubtful: av.Packet | None = None
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:  # how PyAV ends a file in which further streams turned up on the way
+            return
+        if packet is None:
+            return
+        if (
+            doubtful is not None and packet.size
+        ):  # the packet that ends all, for flushing the decoder, is empty
+            yield doubtful
+        doubtful = packet if packet.is_corrupt else None
+        if doubtful is None:
+            yield packet
 
 
 def _main_stream(container: InputContainer) -> VideoStream:

@@ -2,23 +2,22 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import av
 
 from pipeline.failures import FailureKind
-from pipeline.video.container import Source, open_video
+from pipeline.video.container import Source, open_video, read_packets
 from pipeline.video.errors import VideoError
 
 HOLD_SECONDS = 1  # headers round durations up: so long may the last frame stay on screen after its end
 _SEEK_SECONDS = 1  # to decode that much costs about as much as a seek
 _BLIND_SEEK_SECONDS = 10  # the same where no index tells whether a key frame lies ahead
+_DAMAGED = 2**60  # no real timestamp comes near the end of 64 bits
 
 
-@dataclass(frozen=True)
-class OnScreen:
+class OnScreen(NamedTuple):
     """A decoded frame and the moments `[start, stop)` at which it is on screen."""
 
     frame: av.VideoFrame
@@ -63,7 +62,7 @@ class ScreenDecoder:
         self._open()
         self._origin: int = self._stream.start_time or 0
         self._first_stamp: float = -math.inf  # unknown until the stream is read from its start
-        self._seekable: bool = self._stream.start_time is not None
+        self._seekable: bool = self._stream.start_time is not None and abs(self._origin) < _DAMAGED
 
     def _open(self) -> None:
         self._container, self._stream, self.tick = open_video(self._source)
@@ -139,7 +138,7 @@ class ScreenDecoder:
             self._container.close()
             self._open()
         self._untouched = False
-        self._frames = self._decode(self._container.demux(self._stream))
+        self._frames = self._decode(read_packets(self._container, self._stream))
         first = next(self._frames, None)
         if first is None:
             raise VideoError(FailureKind.TRUNCATED, "the file ends before its first picture")
@@ -157,7 +156,7 @@ class ScreenDecoder:
         except av.FFmpegError:
             self._seekable = False
             return None
-        packets = self._container.demux(self._stream)
+        packets = read_packets(self._container, self._stream)
         try:
             key = next((packet for packet in packets if packet.is_keyframe), None)
             if key is None:
@@ -181,9 +180,7 @@ class ScreenDecoder:
             for frame in packet.decode():
                 stamp = frame.pts
                 if stamp is None:
-                    stamp = (
-                        frame.dts
-                    )  # of the packet that pushed the frame out, so in the order of the screen
+                    stamp = frame.dts  # of the packet that pushed it out, so in the order of the screen
                     if latest is not None and (stamp is None or stamp <= latest):
                         stamp = latest + self._duration(frame)
                 stamp = stamp or 0

@@ -10,10 +10,11 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.failures import FailureKind
-from pipeline.video.container import Source, open_video
+from pipeline.video.container import Source, open_video, read_packets
 from pipeline.video.errors import VideoError
 
 _MAX_RATE = 1000  # from here on, a clock of milliseconds was taken for a frame rate
+_MAX_SECONDS = 7 * 24 * 3600  # beyond it, a duration is damage rather than a video
 _PEEKED_PACKETS = 64
 
 
@@ -42,6 +43,7 @@ def probe(source: Source) -> VideoInfo:
 
     Duration: what the stream states; else Matroska's tag for the stream; else what the container states; else
     the timestamps after a seek to the end, for which a file without an index is read through, not decoded.
+    More than a week is not believed.
 
     Average rate: what the stream states or FFmpeg guesses, whichever first lies in (0, 1000); else the mean
     spacing of the first packets.
@@ -56,7 +58,7 @@ def probe(source: Source) -> VideoInfo:
         duration = _stated_duration(container, stream, tick)
         rate = _stated_rate(stream)
         width, height, codec = stream.width, stream.height, stream.codec.canonical_name
-        rotation = _rotation(container.demux(stream))
+        rotation = _rotation(read_packets(container, stream))
     if duration is None:
         duration = _measured_duration(source)
     if rate is None:
@@ -65,12 +67,11 @@ def probe(source: Source) -> VideoInfo:
 
 
 def _stated_duration(container: InputContainer, stream: VideoStream, tick: Fraction) -> Fraction | None:
-    if stream.duration is not None and stream.duration > 0:
-        return stream.duration * tick
-    # The other two are the time of the end, on the clock of the file.
+    # The tag and the container state the time of the end, on the clock of the file.
     start = max(stream.start_time or 0, 0) * tick
     ends = (_tagged_end(stream), Fraction(container.duration or 0, av.time_base))
-    return next((end - start for end in ends if end > start), None)
+    durations = ((stream.duration or 0) * tick, *(end - start for end in ends))
+    return next((duration for duration in durations if 0 < duration <= _MAX_SECONDS), None)
 
 
 def _tagged_end(stream: VideoStream) -> Fraction:
@@ -89,15 +90,16 @@ def _measured_duration(source: Source) -> Fraction:
         end = start
         try:
             if stream.start_time is not None:
-                container.seek(2**40, stream=stream)  # well past any end: to the last key frame
-            for packet in container.demux(stream):
-                duration = packet.duration or 0
-                end = end + duration if packet.pts is None else max(end, packet.pts + duration)
+                container.seek(int(_MAX_SECONDS / tick), stream=stream)  # past any end: to the last key frame
+            for packet in read_packets(container, stream):
+                length = packet.duration or 0
+                end = end + length if packet.pts is None else max(end, packet.pts + length)
         except av.FFmpegError:
             pass  # what was read counts
-        if end <= start:
+        duration = (end - start) * tick
+        if not 0 < duration <= _MAX_SECONDS:
             raise VideoError(FailureKind.UNREADABLE, "neither the header nor the packets tell a duration")
-        return (end - start) * tick
+        return duration
 
 
 def _stated_rate(stream: VideoStream) -> Fraction | None:
@@ -108,7 +110,7 @@ def _stated_rate(stream: VideoStream) -> Fraction | None:
 def _measured_rate(source: Source) -> Fraction:
     container, stream, tick = open_video(source)
     with container:
-        packets = islice(container.demux(stream), _PEEKED_PACKETS)
+        packets = islice(read_packets(container, stream), _PEEKED_PACKETS)
         stamps = sorted({packet.pts for packet in packets if packet.pts is not None})
         if len(stamps) < 2:
             raise VideoError(FailureKind.UNREADABLE, "neither the header nor the packets tell a frame rate")

@@ -17,7 +17,7 @@ def written_as_loops(
     lengths: list[int],
     mask: Tensor,
 ) -> Tensor:
-    """The definition, one number at a time; interpolating is a sum over hat functions centred on the tokens."""
+    """The definition, one number at a time; interpolating is a sum over hat functions at the tokens."""
     heads, points = attention.num_heads, attention.num_points
     width = value.shape[-1] // heads
     rows = []
@@ -155,6 +155,17 @@ def test_places_far_outside_read_nothing() -> None:
     reference = torch.tensor([1e30, -1e30]).view(1, 2, 1, 1)
     found = attention(torch.randn(1, 2, 4), reference, torch.randn(1, 5, 4), [5], mask)
     torch.testing.assert_close(found, attention.output_proj.bias.expand(1, 2, 4))
+
+
+def test_a_query_that_is_not_a_number_harms_only_itself() -> None:
+    torch.manual_seed(0)
+    attention = DeformableAttention(4, 2, 1, 2)
+    torch.nn.init.normal_(attention.sampling_offsets.weight)
+    query, mask = torch.randn(1, 2, 4), torch.zeros(1, 5, dtype=torch.bool)
+    query[0, 1] = torch.nan
+    found = attention(query, torch.full((1, 2, 1, 1), 0.5), torch.randn(1, 5, 4), [5], mask)
+    assert found[0, 0].isfinite().all()
+    assert found[0, 1].isnan().all()
 
 
 def test_lengths_that_do_not_add_up_are_refused() -> None:

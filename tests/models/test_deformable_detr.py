@@ -95,6 +95,9 @@ def test_a_fresh_model_predicts_rare_classes_and_short_segments_at_its_reference
             head.classes.weight.zero_()
         output = model(torch.randn(2, 30, 16), torch.zeros(2, 30, dtype=torch.bool))
         centre = model.decoder.reference_points(model.decoder.position).sigmoid()[:, 0]
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = model(torch.randn(2, 30, 16), torch.zeros(2, 30, dtype=torch.bool))
+    torch.testing.assert_close(rough.final.segments, output.final.segments, atol=1e-5, rtol=1e-5)
     for layer in output.layers:
         torch.testing.assert_close(layer.logits.sigmoid(), torch.full((2, 8, 5), 0.01))
         torch.testing.assert_close(layer.segments.mean(-1), centre.expand(2, -1), atol=1e-5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""A feature store and annotations made from numbers: what actions look like is plain to see in the features."""
+"""A feature store and annotations made from numbers: actions are plain to see in the features."""
 
 import io
 import json
@@ -16,6 +16,10 @@ from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 
 LABELS = ("jump", "wave")
+TINY_MODEL = {
+    "name": "deformable_detr", "dim": 16, "num_heads": 2, "ffn_dim": 16, "encoder_layers": 1,
+    "decoder_layers": 2, "num_queries": 6, "dropout": 0.0,
+}  # fmt: skip
 SPEC = FeatureSpec("synthetic", "0" * 64, {"noise": 0.1}, dim=4, timeline=Timeline(8.0, 2, 2))
 
 
@@ -44,7 +48,7 @@ def make_videos(count: int, subset: str, seed: int) -> list[SyntheticVideo]:
 
 
 def features_of(video: SyntheticVideo, spec: FeatureSpec = SPEC, offset: float = 0.0) -> np.ndarray:
-    """`[T, dim]` float16: channel 0 is 1 while a jump lasts, channel 1 while a wave does, and noise on all."""
+    """`[T, dim]` float16: channel 0 is 1 while a jump lasts, channel 1 while a wave does, plus noise."""
     timeline = spec.timeline
     count = timeline.num_snippets(timeline.num_frames(video.duration))
     rng = np.random.default_rng(len(video.video_id) + count)
@@ -66,7 +70,8 @@ def write_store(
 ) -> FeatureStore:
     """A store with these videos in chunks of `chunk` snippets.
 
-    Videos in `errors` lose their last chunk to that error ("kind: message"); `features` replaces what a video has.
+    Videos in `errors` lose their last chunk to that error ("kind: message"); `features` replaces what a video
+    has.
     """
     rows = []
     for video in videos:

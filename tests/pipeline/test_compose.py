@@ -1,5 +1,7 @@
 """Settings: presets and overrides compose, and every mistake is one line that names the key."""
 
+import os
+
 import pytest
 
 from pipeline.compose import compose_config, described_keys
@@ -10,15 +12,20 @@ GIVEN = ["videos=/clips", "store=/store"]
 
 
 def test_presets_defaults_and_overrides_compose() -> None:
-    config = compose_config("extract", ExtractConfig, [*GIVEN, "backbone=tiny", "backbone.batch_size=3", "timeline.fps=null"])
+    config = compose_config(
+        "extract", ExtractConfig, [*GIVEN, "backbone=tiny", "backbone.batch_size=3", "timeline.fps=null"]
+    )
     assert (config.backbone.name, config.backbone.batch_size) == ("tiny", 3)
     assert (config.timeline.fps, config.timeline.stride) == (None, 2)
     assert config.chunk_frames == 512
 
 
-@pytest.mark.parametrize("path", ["/a,b (1)/[x]/*.mp4", "it's", "a=b", "back\\slash", "é ü", "a\\'b", "s3://bucket/k"])
+@pytest.mark.parametrize(
+    "path", ["/a,b (1)/[x]/*.mp4", "it's", "a=b", "back\\slash", "é ü", "a\\'b", "s3://bucket/k"]
+)
 def test_paths_are_taken_literally(path: str) -> None:
-    assert compose_config("extract", ExtractConfig, [f"videos={path}", "store=s"]).videos == path
+    expected = path if "://" in path else os.path.abspath(path)
+    assert compose_config("extract", ExtractConfig, [f"videos={path}", "store=s"]).videos == expected
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,13 @@ def test_mistakes_are_one_line_each(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         compose_config("extract", ExtractConfig, words)
     assert "\n" not in str(caught.value)
+
+
+def test_relative_paths_are_refused_inside_a_submitted_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with pytest.raises(InputError, match="videos=clips: a relative path would lie in the submitted job"):
+        compose_config("extract", ExtractConfig, ["videos=clips", "store=s3://bucket/store"])
+    assert compose_config("extract", ExtractConfig, ["videos=/clips", "store=s3://b/s"]).store == "s3://b/s"
 
 
 def test_several_mistakes_are_told_at_once() -> None:

@@ -37,15 +37,22 @@ def test_an_embedding_does_not_depend_on_the_frames_around_it(tiny: Backbone, pi
     assert encode([]) == []
 
 
-def test_the_encoder_is_open_clips_own_network_and_normalisation(tiny: Backbone, pictures: np.ndarray) -> None:
+def test_the_encoder_is_open_clips_own_network_and_normalisation(
+    tiny: Backbone, pictures: np.ndarray
+) -> None:
     torch.manual_seed(TINY.seed)
     model = open_clip.create_model("ViT-S-32-alt", force_image_size=64).eval()
-    mean, std = open_clip.get_model_preprocess_cfg(model)["mean"], open_clip.get_model_preprocess_cfg(model)["std"]
+    mean, std = (
+        open_clip.get_model_preprocess_cfg(model)["mean"],
+        open_clip.get_model_preprocess_cfg(model)["std"],
+    )
     scaled = torch.from_numpy(pictures[:2]).permute(0, 3, 1, 2).float() / 255
     normalised = (scaled - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
     with torch.inference_mode():
         expected = model.encode_image(normalised)
-        torch.testing.assert_close(tiny.encoder(torch.from_numpy(pictures[:2])), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            tiny.encoder(torch.from_numpy(pictures[:2])), expected, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_random_weights_follow_the_seed_and_leave_the_generator_alone(tiny: Backbone) -> None:
@@ -74,11 +81,15 @@ def test_a_weight_file_loads_whatever_its_name(tiny: Backbone, tmp_path: Path, s
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"backbone\.architecture=ViT-Z: open_clip has no such model"):
         load_backbone(TINY.model_copy(update={"architecture": "ViT-Z"}))
-    with pytest.raises(InputError, match=r"backbone\.weights=openia: neither a file nor a tag of ViT-B-16 \(openai"):
+    with pytest.raises(
+        InputError, match=r"backbone\.weights=openia: neither a file nor a tag of ViT-B-16 \(openai"
+    ):
         load_backbone(BackboneConfig(architecture="ViT-B-16", weights="openia"))
     wrong = tmp_path / "wrong.pt"
     torch.save({"some.weight": torch.zeros(2)}, wrong)
-    with pytest.raises(InputError, match=r"backbone\.weights=.*wrong\.pt: cannot be loaded into ViT-S-32-alt"):
+    with pytest.raises(
+        InputError, match=r"backbone\.weights=.*wrong\.pt: cannot be loaded into ViT-S-32-alt"
+    ):
         load_backbone(TINY.model_copy(update={"weights": str(wrong)}))
 
 

@@ -26,7 +26,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(videos: Path | str, store: Path | str, *words: str) -> Summary:
-    overrides = [f"videos={videos}", f"store={store}", "backbone=tiny", "decode.cpus=0.5", "embed.cpus=0.5", *words]
+    overrides = [
+        f"videos={videos}",
+        f"store={store}",
+        "backbone=tiny",
+        "decode.cpus=0.5",
+        "embed.cpus=0.5",
+        *words,
+    ]
     return extract(compose_config("extract", ExtractConfig, overrides))
 
 
@@ -39,7 +46,14 @@ def test_features_do_not_depend_on_how_a_video_is_cut(archive: Path, tmp_path: P
     overlapping = ["timeline.window=4", "backbone.frames_per_snippet=2"]
     first = run(archive, tmp_path / "a", "chunk_frames=64", *overlapping)
     run(archive, tmp_path / "b", "chunk_frames=512", *overlapping)
-    run(archive, tmp_path / "c", "chunk_frames=10", "decode.chunks_per_task=1", "embed.chunks_per_batch=5", *overlapping)
+    run(
+        archive,
+        tmp_path / "c",
+        "chunk_frames=10",
+        "decode.chunks_per_task=1",
+        "embed.chunks_per_batch=5",
+        *overlapping,
+    )
     assert (first.total, first.done, first.failed, first.exit_status) == (3, 3, 0, 0)
     a, b, c = features(tmp_path / "a"), features(tmp_path / "b"), features(tmp_path / "c")
     assert a.keys() == b.keys() == c.keys() == {"long", "wide", "blink"}
@@ -72,7 +86,9 @@ def test_hostile_files_are_rows_and_the_good_ones_come_through(archive: Path, tm
     encode_audio(videos / "audio.mp4")
     (videos / "text.mp4").write_text("this is not a video\n" * 50)
     (videos / "empty.mp4").write_bytes(b"")
-    whole = encode_video(videos / "cut.mp4", seconds=8, seed=5, options={"movflags": "faststart"}).read_bytes()
+    whole = encode_video(
+        videos / "cut.mp4", seconds=8, seed=5, options={"movflags": "faststart"}
+    ).read_bytes()
     (videos / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     (videos / "headless.mp4").write_bytes(encode_video(tmp_path / "x.mp4", seconds=2).read_bytes()[:-800])
 

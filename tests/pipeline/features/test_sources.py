@@ -61,7 +61,9 @@ def test_what_cannot_be_used_is_named(archive: Path) -> None:
     (archive / "bad.csv").write_text("video,uri\nx,y\n")
     with pytest.raises(InputError, match=r"bad\.csv: lacks column video_id; it has video, uri"):
         list_videos(f"{archive}/bad.csv")
-    (archive / "hole.jsonl").write_text('{"video_id": "x", "uri": "y.mp4"}\n{"video_id": "", "uri": "z.mp4"}\n')
+    (archive / "hole.jsonl").write_text(
+        '{"video_id": "x", "uri": "y.mp4"}\n{"video_id": "", "uri": "z.mp4"}\n'
+    )
     with pytest.raises(InputError, match="row 2 has no video_id or no uri"):
         list_videos(f"{archive}/hole.jsonl")
     (archive / "broken.parquet").write_bytes(b"not parquet")

@@ -1,7 +1,8 @@
 """Videos made on the spot, with a machine-readable number in each picture."""
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +64,7 @@ class Recipe:
     options: dict[str, str] = field(default_factory=dict)
     muxer: dict[str, str] = field(default_factory=dict)
     rotation: int = 0
-    with_audio: bool = False
+    audio_seconds: Fraction = Fraction(0)
 
     @property
     def schedule(self) -> list[Fraction]:
@@ -88,11 +89,12 @@ class Recipe:
             case _:
                 return self.clock or 1 / (512 * self.rate)
 
-    def on_screen(self, second: Fraction) -> int:
-        """The number on screen `second` seconds after the first picture, both rounded as `FrameReader` says."""
+    def on_screen(self, indices: Iterable[int], fps: Fraction) -> list[int]:
+        """Numbers on screen `index / fps` seconds after the first picture, with `FrameReader`'s rounding."""
         ticks = [round(time / self.tick) for time in self.schedule[self.cut :]]
-        moment = math.floor((second + min(self.tick / 2, Fraction(1, 2000))) / self.tick)
-        return self.cut + max(i for i, tick in enumerate(ticks) if tick - ticks[0] <= moment)
+        rounding = min(self.tick / 2, Fraction(1, 2000))
+        moments = (ticks[0] + math.floor((index / fps + rounding) / self.tick) for index in indices)
+        return [self.cut + bisect_right(ticks, moment) - 1 for moment in moments]
 
     def make(self, folder: Path) -> Path:
         """Write the video; picture `i` carries the number `i`."""
@@ -105,14 +107,14 @@ class Recipe:
             stream.codec_context.time_base = stream.time_base = clock
             if self.rotation:
                 stream.set_display_rotation(self.rotation)
-            sound = output.add_stream("aac", rate=16000, layout="mono") if self.with_audio else None
+            sound = output.add_stream("aac", rate=16000, layout="mono") if self.audio_seconds else None
             for number, second in enumerate(self.schedule):
                 frame = av.VideoFrame.from_ndarray(draw(number, self.width, self.height), format="rgb24")
                 frame.pts, frame.time_base = round(second / clock), clock
                 output.mux(stream.encode(frame))
             output.mux(stream.encode())
             if sound is not None:
-                mux_silence(output, sound, seconds=self.duration)
+                mux_silence(output, sound, self.audio_seconds)
         return path
 
 
@@ -133,7 +135,7 @@ _UNEVEN = [Fraction(40 * i + 13 * (i % 3) + (i // 20) * 400, 1000) for i in rang
 RECIPES = [
     Recipe("b_frames.mp4", options=_X264),
     Recipe("long_gop.mp4", rate=Fraction(30000, 1001), count=300, options=_X264 | {"g": "250"}),
-    Recipe("with_audio.mp4", options=_X264, with_audio=True),
+    Recipe("with_audio.mp4", options=_X264, audio_seconds=Fraction(4)),
     Recipe("open_gop.mp4", options=_X264 | {"x264-params": "open-gop=1:scenecut=0"}),
     Recipe("intra_refresh.mp4", options={"x264-params": "intra-refresh=1:keyint=12:bframes=0"}),
     Recipe("hevc_open_gop.mp4", "libx265", count=60, options={"x265-params": "keyint=12:log-level=none"}),

@@ -1,0 +1,129 @@
+"""The decoder: in every layer each branch decodes on its own, and then the two refine each other."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from models.detection import SetPrediction
+from models.dualdetr.branch import BranchLayer
+from models.dualdetr.config import DualDETRConfig
+from models.dualdetr.queries import Contents, Positions, Queries
+from models.dualdetr.refinement import ContentRefinement, refine
+from models.dualdetr.streams import branches_of, streams_of
+from models.heads import Correction, class_logits
+from models.levels import Tokens
+from models.positions import sine_embedding
+from models.segments import inverse_sigmoid
+from models.transformer import MLP
+
+
+class Decoder(nn.Module):
+    """Layers of decoding; what one layer found, detached, is where the next one looks."""
+
+    def __init__(self, config: DualDETRConfig) -> None:
+        super().__init__()
+        self.streams = streams_of(config)
+        self.embedding = PositionEmbedding(config)
+        last = config.decoder_layers - 1
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, hands_on_refined=config.refine_at == "every_layer" or index == last)
+            for index in range(config.decoder_layers)
+        )
+
+    def forward(self, queries: Queries, memory: Tokens) -> tuple[SetPrediction, ...]:
+        """One prediction a layer. `memory` is partitioned along its channels for the streams."""
+        read = {
+            stream.name: replace(memory, features=stream.channels(memory.features)) for stream in self.streams
+        }
+        predictions = []
+        for layer in self.layers:
+            embeddings = self.embedding(queries.positions)
+            contents, positions, segments, logits = layer(queries, embeddings, read)
+            predictions.append(SetPrediction(segments, logits, queries.valid))
+            queries = replace(queries, contents=contents, positions=positions.detach())
+        return tuple(predictions)
+
+
+class DecoderLayer(nn.Module):
+    """Each branch's round of decoding, the correction of each stream's positions, mutual refinement, classes.
+
+    Args:
+        hands_on_refined: whether the branches go on from what they have agreed on, or each from its own. What
+            the layer predicts is refined either way, so that both branches learn from it.
+    """
+
+    def __init__(self, config: DualDETRConfig, hands_on_refined: bool) -> None:
+        super().__init__()
+        streams = streams_of(config)
+        self.order = config.refinement
+        self.hands_on_refined = hands_on_refined
+        self.branches = nn.ModuleList(BranchLayer(branch, config) for branch in branches_of(config))
+        self.corrections = nn.ModuleDict(
+            {
+                stream.name: Correction(stream.width, 2 if stream.name == "instance" else 1)
+                for stream in streams
+            }
+        )
+        self.content_refinement = (
+            ContentRefinement(streams, config.ffn_ratio, config.dropout)
+            if config.refine_contents and hands_on_refined
+            else nn.Identity()
+        )
+        names = [stream.name for stream in streams]
+        # The boundary level alone has nothing else to tell classes from.
+        self.class_streams = ["instance"] if "instance" in names else ["start", "end"]
+        width = sum(stream.width for stream in streams if stream.name in self.class_streams)
+        self.classes = class_logits(width, config.num_classes, config.class_prior)
+
+    def forward(
+        self, queries: Queries, embeddings: Mapping[str, Tensor], memory: Mapping[str, Tokens]
+    ) -> tuple[Contents, Positions, Tensor, Tensor]:
+        """Decode.
+
+        Returns:
+            The new contents; the new positions; the predicted segments `[B, Q, 2]`, which may stick out of
+            the window as the positions do not; the class logits `[B, Q, K]`.
+        """
+        positions = queries.positions
+        contents: Contents = {}
+        for branch in self.branches:
+            contents |= branch(queries.contents, embeddings, positions, memory, ~queries.valid)
+        found = Positions.of_streams(
+            {
+                name: (correction(contents[name]) + inverse_sigmoid(positions.of(name))).sigmoid()
+                for name, correction in self.corrections.items()
+            }
+        )
+        refined, segments = refine(found, self.order)
+        contents = self.content_refinement(contents)
+        logits = self.classes(torch.cat([contents[name] for name in self.class_streams], dim=-1))
+        return contents, refined.inside() if self.hands_on_refined else found, segments, logits
+
+
+class PositionEmbedding(nn.Module):
+    """Positions as vectors of their streams' widths: sine embeddings, then a small network (as in DAB-DETR).
+
+    Start and end share a network. It is the same in every layer; the positions are not.
+    """
+
+    def __init__(self, config: DualDETRConfig) -> None:
+        super().__init__()
+        self.widths = {stream.name: stream.width for stream in streams_of(config)}
+        self.networks = nn.ModuleDict(
+            {_level(name): MLP(width, width, width, num_layers=2) for name, width in self.widths.items()}
+        )
+
+    def forward(self, positions: Positions) -> dict[str, Tensor]:
+        """For each stream `[B, Q, width]`."""
+        embeddings: dict[str, Tensor] = {}
+        for name, width in self.widths.items():
+            places = positions.of(name)
+            sines = sine_embedding(places, width // places.shape[-1]).flatten(-2)
+            embeddings[name] = self.networks[_level(name)](sines)
+        return embeddings
+
+
+def _level(stream: str) -> str:
+    return "instance" if stream == "instance" else "boundary"

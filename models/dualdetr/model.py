@@ -1,0 +1,52 @@
+"""DualDETR: the encoder, what queries start from, and the decoder."""
+
+from torch import Tensor, nn
+
+from models.detection import DetectorOutput
+from models.dualdetr.config import DualDETRConfig
+from models.dualdetr.decoder import Decoder
+from models.dualdetr.initialisation import AlignedStart, LearntStart
+from models.levels import Level
+from models.projection import InputProjection
+from models.transformer import Encoder
+
+
+class DualDETR(nn.Module):
+    """Features -> projection -> deformable encoder -> proposals -> aligned queries -> two-branch decoder."""
+
+    def __init__(self, config: DualDETRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.projection = InputProjection(config.input_dim, config.dim)
+        self.encoder = Encoder(
+            dim=config.dim,
+            num_heads=config.num_heads,
+            ffn_dim=config.ffn_ratio * config.dim,
+            num_layers=config.encoder_layers,
+            num_levels=1,
+            num_points=config.num_points,
+            dropout=config.dropout,
+        )
+        self.start = LearntStart(config) if config.initialisation == "learnt" else AlignedStart(config)
+        self.decoder = Decoder(config)
+
+    def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:
+        """Detect.
+
+        Args:
+            features: `[B, T, input_dim]`, any T from 1 on.
+            padding_mask: `[B, T]`, True = padding, at the end. What `features` holds there is never read.
+        Returns:
+            One prediction of `num_queries` proposals for each decoder layer, of which a sample with fewer
+            tokens has fewer valid; and the dense prediction `[B, T]` of the encoder, unless queries are
+            learnt and need none.
+        """
+        if features.shape[-1] != self.config.input_dim:
+            raise ValueError(
+                f"input_dim={self.config.input_dim}, but the features have {features.shape[-1]} channels"
+            )
+        # Zeroed first: a NaN in padding would reach the gradient of the projection through 0 * NaN.
+        features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))
+        memory = self.encoder([Level(features, padding_mask)])
+        queries, dense = self.start(memory)
+        return DetectorOutput(layers=self.decoder(queries, memory), encoder=dense)

@@ -1,0 +1,76 @@
+"""What the decoder works on: for each proposal its queries' contents and the places where they stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.segments import to_centre_width, to_start_end
+
+# A query that was pushed out of the window or turned around keeps a segment as short as this, so that its
+# next correction starts from something.
+MIN_WIDTH = 1e-3
+
+Contents = dict[str, Tensor]  # for each stream, by its name, `[B, Q, width]`
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where the queries stand, in [0, 1] of the valid part.
+
+    Attributes:
+        boundary: `[B, Q, 2]`, the start queries' and the end queries' places.
+        instance: `[B, Q, 2]`, (centre, width) of the instance queries.
+    """
+
+    boundary: Tensor
+    instance: Tensor
+
+    @classmethod
+    def of_streams(cls, places: Mapping[str, Tensor]) -> "Positions":
+        """From `[B, Q, 1]` of start and end and `[B, Q, 2]` of instance; a level that is not there follows
+        the other one."""
+        boundary = torch.cat((places["start"], places["end"]), dim=-1) if "start" in places else None
+        instance = places.get("instance")
+        if boundary is None:
+            assert instance is not None  # a detector has one level at least
+            boundary = to_start_end(instance)
+        return cls(boundary, to_centre_width(boundary) if instance is None else instance)
+
+    def of(self, stream: str) -> Tensor:
+        """The references of a stream: `[B, Q, 1]`, or `[B, Q, 2]` (centre, width) of instance."""
+        return {"start": self.boundary[..., :1], "end": self.boundary[..., 1:], "instance": self.instance}[
+            stream
+        ]
+
+    def inside(self) -> "Positions":
+        """Both levels with their segments brought `inside` the window."""
+        instance = inside(to_start_end(self.instance))
+        return Positions(inside(self.boundary), to_centre_width(instance))
+
+    def detach(self) -> "Positions":
+        return Positions(self.boundary.detach(), self.instance.detach())
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The queries of `Q` proposals, aligned by their index.
+
+    Attributes:
+        contents: for each stream `[B, Q, width]`.
+        positions: where they stand.
+        valid: `[B, Q]`, False where there is no proposal.
+    """
+
+    contents: Contents
+    positions: Positions
+    valid: Tensor
+
+
+def inside(segments: Tensor) -> Tensor:
+    """(start, end) `[..., 2]` cut off at 0 and 1 and at least `MIN_WIDTH` long, around the same centre."""
+    centre, width = to_centre_width(segments.clamp(0, 1)).unbind(-1)
+    width = width.clamp(min=MIN_WIDTH)
+    centre = torch.minimum(torch.maximum(centre, width / 2), 1 - width / 2)
+    return to_start_end(torch.stack((centre, width), dim=-1))

@@ -1,0 +1,154 @@
+"""The folder that prediction writes.
+
+<out>/provenance.json   what made it; a folder holds the predictions of one checkpoint with one set of
+settings <out>/plan/             one row a video to be predicted
+<out>/predictions/      one row a video, with all its segments
+<out>/checkpoint/       Ray Data's record of the videos that are done
+<out>/segments/         one row a segment, flattened from predictions/: a file for a file
+<out>/failures/         one row a video that was lost
+"""
+
+import json
+import posixpath
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.config import MergeConfig
+from pipeline.errors import InputError
+from pipeline.failures import Failure, failures_table
+from pipeline.inference.tables import flatten
+
+_PLAN_SCHEMA = pa.schema([pa.field("video_id", pa.string(), nullable=False)])
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that predictions depend on besides the videos.
+
+    Attributes:
+        checkpoint: its URL, for people; a copy elsewhere is as good.
+        checkpoint_digest: digest of the weights.
+        feature_digest: digest of the FeatureSpec of the features that were read.
+        window_length, window_step: snippets.
+        merge: how windows were merged.
+    """
+
+    checkpoint: str
+    checkpoint_digest: str
+    feature_digest: str
+    window_length: int
+    window_step: int
+    merge: MergeConfig
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self) | {"merge": self.merge.model_dump()}, indent=1).encode()
+
+    def metadata(self) -> dict[str, bytes]:
+        """The schema metadata of tables with this provenance."""
+        return {
+            "provenance": self.to_json(),
+            "checkpoint": self.checkpoint.encode(),
+            "checkpoint_digest": self.checkpoint_digest.encode(),
+            "feature_digest": self.feature_digest.encode(),
+        }
+
+
+class PredictionFolder:
+    """An output folder that belongs to one provenance."""
+
+    def __init__(self, url: str, provenance: Provenance) -> None:
+        """Open the folder, or make it.
+
+        Raises InputError showing the difference where it is of another provenance.
+        """
+        self.url = storage.absolute(url)
+        self.provenance = provenance
+        name = storage.join(self.url, "provenance.json")
+        if not storage.exists(name):
+            storage.write_bytes(name, provenance.to_json())
+            return
+        before, now = _flat(storage.read_bytes(name)), _flat(provenance.to_json())
+        changed = [
+            f"{key} was {before.get(key)}, is {now.get(key)}"
+            for key in sorted((before.keys() | now.keys()) - {"checkpoint"})
+            if before.get(key) != now.get(key)
+        ]
+        if changed:
+            raise InputError(
+                f"out={url}: holds other predictions ({'; '.join(changed)}); use those settings or another out="
+            )
+
+    def folder(self, name: str) -> str:
+        """URL of one of the folders (`plan`, `predictions`, `checkpoint`, `segments`, `failures`)."""
+        return storage.join(self.url, name)
+
+    def outcomes(self) -> dict[str, str | None]:
+        """Every predicted video with its error, None where all went well.
+
+        A video that was tried again has two rows, and the good one counts.
+        """
+        outcomes: dict[str, str | None] = {}
+        for url in self._files("predictions"):
+            rows = _read(url, columns=["video_id", "error"]).to_pylist()
+            for row in rows:
+                if outcomes.get(row["video_id"], "") is not None:
+                    outcomes[row["video_id"]] = row["error"]
+        return outcomes
+
+    def write_plan(self, video_ids: Sequence[str]) -> None:
+        """Replace `plan/` by these videos."""
+        table = pa.table({"video_id": video_ids}, schema=_PLAN_SCHEMA)
+        _write(storage.join(self.folder("plan"), "videos.parquet"), table)
+
+    def write_segments(self) -> None:
+        """Make `segments/` say what `predictions/` says; each video once."""
+        seen = pa.array([], type=pa.string())
+        names = set()
+        for url in self._files("predictions"):
+            predictions = _read(url)
+            new = pc.and_(
+                pc.is_null(predictions["error"]),
+                pc.invert(pc.is_in(predictions["video_id"], value_set=seen)),
+            )
+            predictions = predictions.filter(new)
+            seen = pa.concat_arrays([seen, predictions["video_id"].combine_chunks()])
+            names.add(posixpath.basename(url))
+            _write(storage.join(self.folder("segments"), posixpath.basename(url)), flatten(predictions))
+        for url in self._files("segments"):
+            if posixpath.basename(url) not in names:
+                storage.remove(url)
+
+    def write_failures(self, failures: Sequence[Failure]) -> None:
+        """Replace `failures/` by these."""
+        url = storage.join(self.folder("failures"), "predict.parquet")
+        if failures:
+            _write(url, failures_table(list(failures)))
+        else:
+            storage.remove(url)
+
+    def _files(self, name: str) -> list[str]:
+        files = storage.list_files(self.folder(name))
+        return [file.url for file in files if file.url.endswith(".parquet")]
+
+
+def _read(url: str, columns: list[str] | None = None) -> pa.Table:
+    with storage.open_read(url) as stream:
+        return pq.read_table(stream, columns=columns)
+
+
+def _write(url: str, table: pa.Table) -> None:
+    with storage.replace_atomically(url) as stream:
+        pq.write_table(table, stream, compression="zstd")
+
+
+def _flat(content: bytes) -> dict[str, Any]:
+    values = json.loads(content)
+    return {key: value for key, value in values.items() if key != "merge"} | {
+        f"merge.{key}": value for key, value in values["merge"].items()
+    }

@@ -1,0 +1,27 @@
+"""Running jobs as their users do: `python jobs/<verb>.py key=value ...` in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SMALL_RAY = ["ray.cpus=4", "ray.object_store_mb=200"]
+
+
+def job_command(job: str, *words: str) -> list[str]:
+    """The command line of a job, with the Python that runs the tests."""
+    return [sys.executable, str(REPOSITORY / "jobs" / f"{job}.py"), *words]
+
+
+def run_job(job: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a job to its end from the folder `cwd`, far from the repository unless it says otherwise."""
+    return subprocess.run(
+        job_command(job, *words),
+        cwd=cwd or Path("/"),
+        env=os.environ | {"COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )

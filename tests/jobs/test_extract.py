@@ -1,0 +1,117 @@
+"""jobs/extract.py as its user meets it: from any folder, killed and run again, submitted to a cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
+from tests.videos import encode_video
+
+SETTINGS = ["backbone=tiny", "chunk_frames=8", "decode.cpus=0.5", "embed.cpus=0.5"]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    for index in range(4):
+        encode_video(folder / f"clip_{index}.mp4", seconds=40, fps=12, size=(64, 48), seed=index)
+    return folder
+
+
+def rows(store: Path) -> list[dict[str, object]]:
+    files = sorted((store / "features").glob("*.parquet"))
+    table = pa.concat_tables([pq.read_table(file) for file in files])
+    return sorted(table.to_pylist(), key=lambda row: str(row["chunk_id"]))
+
+
+def test_a_killed_extraction_continues_to_the_same_store(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "clips").symlink_to(archive)
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    words = ["videos=clips", "store=killed", *SETTINGS, *SMALL_RAY]
+    process = subprocess.Popen(
+        job_command("extract", *words), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    for _ in range(2400):
+        committed = [f for f in (killed / "checkpoint").glob("*.parquet") if "pending" not in f.name]
+        if len(committed) >= 3 or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert process.poll() is None, "the job ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done_before = len(committed)
+
+    continued = run_job("extract", *words, cwd=tmp_path)
+    assert continued.returncode == 0, continued.stderr[-3000:]
+    uninterrupted = run_job("extract", "videos=clips", "store=whole", *SETTINGS, *SMALL_RAY, cwd=tmp_path)
+    assert uninterrupted.returncode == 0, uninterrupted.stderr[-3000:]
+    assert rows(killed) == rows(whole)
+    assert len(rows(whole)) > done_before
+
+    files = {file: file.stat().st_mtime_ns for file in (killed / "features").iterdir()}
+    again = run_job("extract", *words, cwd=tmp_path)
+    assert again.returncode == 0
+    assert "0 of them to do" in again.stderr
+    assert files == {file: file.stat().st_mtime_ns for file in (killed / "features").iterdir()}
+
+
+def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Path) -> None:
+    ray = str(Path(sys.executable).with_name("ray"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "RAY_AUTH_MODE": "disabled"}
+    environment.pop("RAY_ADDRESS", None)
+    head = [
+        ray, "start", "--head", "--port=6399", "--dashboard-port=8299", "--num-cpus=4",
+        "--object-store-memory=200000000", "--include-dashboard=true",
+    ]  # fmt: skip
+    subprocess.run(head, env=environment, check=True, capture_output=True, timeout=120)
+    try:
+        submit = [
+            ray, "job", "submit", "--address", "http://127.0.0.1:8299", "--working-dir", ".", "--",
+            "python", "jobs/extract.py", f"videos={archive}/clip_0.mp4", f"store={tmp_path}/store", "backbone=tiny",
+        ]  # fmt: skip
+        job = subprocess.run(
+            submit, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=400, check=False
+        )
+        assert job.returncode == 0, job.stdout[-3000:] + job.stderr[-3000:]
+        assert "succeeded" in job.stdout + job.stderr
+        assert len(rows(tmp_path / "store")) == 1
+        refused = subprocess.run(
+            [*submit[:8], "python", "jobs/extract.py", "videos=clips", "store=store"],
+            cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+        assert refused.returncode != 0
+        assert "videos=clips: a relative path" in refused.stdout + refused.stderr
+    finally:
+        subprocess.run(
+            [ray, "stop", "--force"], env=environment, check=False, capture_output=True, timeout=60
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "extract: videos: is required (folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri)"),
+        (["videos=/no/such/folder", "store=/tmp/x"], "extract: videos=/no/such/folder: not found; "),
+        (["videos=a", "store=b", "timeline.stride=0"], "extract: timeline.stride=0: must be greater than 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_status_2(words: list[str], line: str) -> None:
+    result = run_job("extract", *words)
+    assert result.returncode == 2
+    assert line in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_help_lists_every_key() -> None:
+    result = run_job("extract", "--help")
+    assert result.returncode == 0
+    for key in ("videos", "backbone.batch_size", "timeline.fps", "ray.address"):
+        assert key in result.stdout

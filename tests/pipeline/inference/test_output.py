@@ -1,0 +1,73 @@
+"""The output folder belongs to what made it, and says each video once."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config import MergeConfig
+from pipeline.errors import InputError
+from pipeline.inference.merging import VideoDetections
+from pipeline.inference.output import PredictionFolder, Provenance
+from pipeline.inference.tables import VideoOutcome, predictions_table
+
+PROVENANCE = Provenance("/run/checkpoints/epoch_00001", "c" * 64, "f" * 64, 32, 16, MergeConfig())
+FOUND = VideoDetections(np.array([[1.0, 2.0]]), np.array([0]), np.array([0.5]))
+
+
+@pytest.fixture
+def folder(tmp_path) -> PredictionFolder:
+    return PredictionFolder(str(tmp_path / "out"), PROVENANCE)
+
+
+def put(folder: PredictionFolder, name: str, *outcomes: VideoOutcome) -> None:
+    path = f"{folder.folder('predictions')}/{name}.parquet"
+    pa.fs.LocalFileSystem().create_dir(folder.folder("predictions"))
+    pq.write_table(predictions_table(outcomes, ("jump",)), path)
+
+
+def segments(folder: PredictionFolder) -> dict[str, list[str]]:
+    return {
+        url.rsplit("/", 1)[1]: pq.read_table(url)["video_id"].to_pylist() for url in folder._files("segments")
+    }
+
+
+def test_a_video_tried_again_counts_by_its_good_row(folder: PredictionFolder) -> None:
+    put(
+        folder,
+        "b",
+        VideoOutcome("v", error="crash: gone"),
+        VideoOutcome("w", FOUND),
+        VideoOutcome("x", error="crash: a"),
+    )
+    put(folder, "a", VideoOutcome("v", FOUND))
+    put(folder, "c", VideoOutcome("x", error="crash: b"))
+    assert folder.outcomes() == {"v": None, "w": None, "x": "crash: b"}
+    folder.write_segments()
+    assert segments(folder) == {"a.parquet": ["v"], "b.parquet": ["w"], "c.parquet": []}
+
+
+def test_a_video_written_twice_is_flattened_once(folder: PredictionFolder) -> None:
+    put(folder, "a", VideoOutcome("v", FOUND))
+    put(folder, "b", VideoOutcome("v", FOUND), VideoOutcome("w", FOUND))
+    folder.write_segments()
+    assert segments(folder) == {"a.parquet": ["v"], "b.parquet": ["w"]}
+
+
+def test_segments_of_files_that_are_gone_go_too(folder: PredictionFolder) -> None:
+    put(folder, "a", VideoOutcome("v", FOUND))
+    folder.write_segments()
+    pa.fs.LocalFileSystem().delete_file(f"{folder.folder('predictions')}/a.parquet")
+    put(folder, "b", VideoOutcome("v", FOUND))
+    folder.write_segments()
+    assert segments(folder) == {"b.parquet": ["v"]}
+
+
+def test_another_provenance_is_refused_with_the_difference(folder: PredictionFolder) -> None:
+    moved = dataclasses.replace(PROVENANCE, checkpoint="/elsewhere")
+    assert PredictionFolder(folder.url, moved).outcomes() == {}
+    other = dataclasses.replace(PROVENANCE, window_step=8, merge=MergeConfig(nms_tiou=0.5))
+    with pytest.raises(InputError, match=r"merge\.nms_tiou was 0\.4, is 0\.5; window_step was 16, is 8"):
+        PredictionFolder(folder.url, other)

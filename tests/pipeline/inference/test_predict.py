@@ -1,0 +1,141 @@
+"""Prediction by Ray Data: each video once, none lost in silence, and no features but the right ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pipeline import storage
+from pipeline.compose import compose_config
+from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig
+from pipeline.errors import InputError
+from pipeline.features.timeline import Timeline
+from pipeline.inference.predict import predict
+from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
+from pipeline.inference.trained import check_features
+from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, read_info, save_checkpoint
+from pipeline.training.hyperparameters import build
+from pipeline.training.optimisation import build_optimiser
+from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL, features_of, make_videos, write_store
+
+VIDEOS = make_videos(7, "test", seed=6)
+INCOMPLETE, BROKEN = VIDEOS[2].video_id, VIDEOS[4].video_id
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run with one checkpoint of a detector that has learnt nothing."""
+    run = str(tmp_path_factory.mktemp("run"))
+    words = [
+        "run=r", "store=s", "dataset.annotations=a",
+        *(f"model.{key}={value}" for key, value in TINY_MODEL.items()),
+        "windows.length=32", "windows.train_step=8", "windows.test_step=16", "merge.window_top_k=5",
+    ]  # fmt: skip
+    torch.manual_seed(0)
+    model = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
+    save_checkpoint(
+        storage.join(run, CHECKPOINTS, checkpoint_name(1)),
+        progress=Progress(1, 1, ()),
+        labels=LABELS,
+        feature_spec=SPEC,
+        config=compose_config("train", TrainConfig, words).model_dump(mode="json"),
+        model=model,
+        optimiser=build_optimiser(model, OptimiserConfig()),
+    )
+    return run
+
+
+def config(run: str, folder: Path, **changes: object) -> PredictConfig:
+    words = [
+        f"run={run}", f"store={folder / 'store'}", f"out={folder / 'out'}", "detect.videos_per_task=3",
+        *(f"{key}={value}" for key, value in changes.items()),
+    ]  # fmt: skip
+    return compose_config("predict", PredictConfig, words)
+
+
+def table(folder: Path, name: str) -> pa.Table:
+    return pa.concat_tables(
+        [pq.read_table(path) for path in sorted((folder / "out" / name).glob("*.parquet"))]
+    )
+
+
+def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_local: None, tmp_path) -> None:
+    broken = {BROKEN: np.full_like(features_of(VIDEOS[4]), np.nan)}
+    write_store(
+        str(tmp_path / "store"), VIDEOS, errors={INCOMPLETE: "truncated: ends early"}, features=broken
+    )
+    summary = predict(config(run, tmp_path))
+    assert (summary.total, summary.done, summary.already_done, summary.failed) == (7, 5, 0, 2)
+    assert summary.exit_status == 3
+
+    predictions = table(tmp_path, "predictions")
+    assert predictions.schema == PREDICTIONS_SCHEMA
+    digest = read_info(storage.join(run, CHECKPOINTS, checkpoint_name(1))).digest
+    assert predictions.schema.metadata[b"checkpoint_digest"].decode() == digest
+    assert predictions.schema.metadata[b"feature_digest"].decode() == SPEC.digest
+    rows = {row["video_id"]: row for row in predictions.to_pylist()}
+    assert rows.keys() == {video.video_id for video in VIDEOS} - {INCOMPLETE}
+    assert rows[BROKEN]["error"].startswith("detector_error: a prediction is not a number")
+    segments = table(tmp_path, "segments")
+    assert segments.schema == SEGMENTS_SCHEMA
+    assert segments.to_pylist() == [
+        {"video_id": row["video_id"], **segment}
+        for row in predictions.to_pylist()
+        for segment in row["segments"]
+    ]
+    assert set(segments["video_id"].to_pylist()) == rows.keys() - {BROKEN}
+    failures = {row["video_id"]: row for row in table(tmp_path, "failures").to_pylist()}
+    assert {video_id: row["kind"] for video_id, row in failures.items()} == {
+        INCOMPLETE: "missing_features",
+        BROKEN: "detector_error",
+    }
+    assert "truncated: ends early" in failures[INCOMPLETE]["message"]
+
+    # What failed is not tried again unless asked for; what was incomplete is, as soon as it is there.
+    summary = predict(config(run, tmp_path))
+    assert (summary.done, summary.already_done, summary.failed) == (0, 5, 2)
+    write_store(str(tmp_path / "store"), VIDEOS)
+    summary = predict(config(run, tmp_path, retry_failed=True))
+    assert (summary.done, summary.already_done, summary.failed) == (2, 5, 0)
+    assert summary.exit_status == 0
+    assert not (tmp_path / "out" / "failures" / "predict.parquet").exists()
+    assert set(table(tmp_path, "segments")["video_id"].to_pylist()) == {video.video_id for video in VIDEOS}
+
+    summary = predict(config(run, tmp_path))
+    assert (summary.done, summary.already_done, summary.failed) == (0, 7, 0)
+    with pytest.raises(InputError, match=r"merge\.nms_tiou was 0\.4, is 0\.9"):
+        predict(config(run, tmp_path, **{"merge.nms_tiou": 0.9}))
+
+
+def test_other_features_are_refused(run: str, tmp_path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS[:2], replace(SPEC, timeline=Timeline(8.0, 4, 4)))
+    with pytest.raises(InputError, match=r"timeline\.stride: 2 here, 4 there.*allow_feature_mismatch=true"):
+        predict(config(run, tmp_path))
+
+
+def test_one_may_insist_on_other_features_but_not_on_another_width(run: str) -> None:
+    info = read_info(storage.join(run, CHECKPOINTS, checkpoint_name(1)))
+    check_features(info, replace(SPEC, backbone="other"), "s", insist=True)
+    with pytest.raises(InputError, match=r"dim: 4 here, 5 there.*one width only"):
+        check_features(info, replace(SPEC, dim=5), "s", insist=True)
+
+
+def test_a_run_without_checkpoint_cannot_predict(tmp_path) -> None:
+    with pytest.raises(InputError, match="has no complete checkpoint; run train first"):
+        predict(config(str(tmp_path / "nothing"), tmp_path))
+
+
+def test_a_store_without_complete_videos_is_refused(run: str, tmp_path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS[:1], errors={VIDEOS[0].video_id: "crash: gone"})
+    with pytest.raises(InputError, match="has no complete video"):
+        predict(config(run, tmp_path))
+
+
+@pytest.mark.parametrize("words", [[], ["run=r", "checkpoint=c"]])
+def test_one_checkpoint_must_be_named(words: list[str]) -> None:
+    with pytest.raises(InputError, match="give either run="):
+        compose_config("predict", PredictConfig, ["store=s", "out=o", *words])

@@ -1,0 +1,145 @@
+"""Checkpoints on local files and on S3: exact round trips, and no trust in half-written ones."""
+
+import json
+
+import pytest
+import torch
+
+from models.criterion import CriterionConfig, SetCriterion
+from models.detection import Target
+from pipeline import storage
+from pipeline.config import OptimiserConfig
+from pipeline.errors import InputError
+from pipeline.training.checkpoint import (
+    CHECKPOINTS,
+    Progress,
+    checkpoint_name,
+    last_checkpoint,
+    load_optimiser,
+    load_weights,
+    read_info,
+    save_checkpoint,
+)
+from pipeline.training.hyperparameters import build
+from pipeline.training.normalisation import NormalisedDetector
+from pipeline.training.optimisation import build_optimiser
+from pipeline.training.step import Share, TrainStep
+from pipeline.training.workers import Workers
+from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL
+
+PROGRESS = Progress(epoch=3, step=12, history=({"epoch": 3, "total": 1.5, "det_map": 0.25},))
+CONFIG = {"seed": 42, "optimiser": {"epochs": 5}}
+
+
+@pytest.fixture(params=["local", "s3"])
+def run(request: pytest.FixtureRequest, tmp_path) -> str:
+    if request.param == "local":
+        return str(tmp_path / "run")
+    return f"{request.getfixturevalue('s3_server')}/checkpoints-{tmp_path.name}"
+
+
+class Trainee:
+    """A tiny detector in training."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.model: NormalisedDetector = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
+        self.optimiser = build_optimiser(self.model, OptimiserConfig(lr=1e-2))
+        criterion = SetCriterion(CriterionConfig())
+        alone = Workers(rank=0, size=1, device=torch.device("cpu"))
+        self.step = TrainStep(self.model, criterion, self.optimiser, alone, clip_norm=0.1)
+
+    def learn(self, steps: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(steps):
+            features = torch.randn(2, 12, SPEC.dim, generator=generator)
+            target = Target(torch.tensor([[0.2, 0.6]]), torch.tensor([1]))
+            self.step(Share(features, torch.zeros(2, 12, dtype=torch.bool), [target, target]))
+
+    def save(self, run: str, epoch: int) -> str:
+        url = storage.join(run, CHECKPOINTS, checkpoint_name(epoch))
+        save_checkpoint(
+            url,
+            progress=Progress(epoch, 4 * epoch, PROGRESS.history),
+            labels=LABELS,
+            feature_spec=SPEC,
+            config=CONFIG,
+            model=self.model,
+            optimiser=self.optimiser,
+        )
+        return url
+
+
+def weights(trainee: Trainee) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainee.model.state_dict().items()}
+
+
+def test_training_goes_on_as_if_it_had_not_stopped(run: str) -> None:
+    straight = Trainee(seed=0)
+    straight.model.set_statistics(torch.randn(SPEC.dim), torch.rand(SPEC.dim) + 0.5)
+    straight.learn(3, seed=1)
+    url = straight.save(run, epoch=3)
+    straight.learn(3, seed=2)
+
+    resumed = Trainee(seed=9)
+    info = read_info(url)
+    load_weights(info, resumed.model)
+    load_optimiser(info, resumed.model, resumed.optimiser)
+    resumed.learn(3, seed=2)
+    for name, tensor in weights(straight).items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_a_checkpoint_says_what_it_is(run: str) -> None:
+    trainee = Trainee(seed=0)
+    url = trainee.save(run, epoch=3)
+    info = read_info(url)
+    assert info.progress == PROGRESS
+    assert info.labels == LABELS
+    assert info.feature_spec == SPEC
+    assert info.config == CONFIG
+    assert info.digest != read_info(Trainee(seed=1).save(run, epoch=4)).digest
+    assert {file.url.rsplit("/", 1)[1] for file in storage.list_files(url)} == {
+        "checkpoint.json",
+        "model.safetensors",
+        "optimiser.safetensors",
+    }
+
+
+def test_the_last_complete_checkpoint_is_found(run: str) -> None:
+    assert last_checkpoint(run) is None
+    trainee = Trainee(seed=0)
+    urls = [trainee.save(run, epoch) for epoch in (2, 9, 10, 11)]
+    storage.remove(storage.join(urls[3], "checkpoint.json"))
+    weight_file = storage.join(urls[2], "model.safetensors")
+    storage.write_bytes(weight_file, storage.read_bytes(weight_file)[:-10])
+    found = last_checkpoint(run)
+    assert found is not None
+    assert found.url == urls[1]
+
+
+def test_damage_is_noticed(tmp_path) -> None:
+    trainee = Trainee(seed=0)
+    url = trainee.save(str(tmp_path), epoch=1)
+    name = storage.join(url, "model.safetensors")
+    content = bytearray(storage.read_bytes(name))
+    content[-1] ^= 1
+    storage.write_bytes(name, bytes(content))
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
+        load_weights(read_info(url), trainee.model)
+
+
+def test_weights_of_another_model_do_not_fit(tmp_path) -> None:
+    info = read_info(Trainee(seed=0).save(str(tmp_path), epoch=1))
+    with pytest.raises(InputError, match="does not fit the model") as caught:
+        load_weights(info, build(TINY_MODEL | {"dim": 32}, SPEC.dim, len(LABELS), bf16=False))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", json.dumps({"format": 99}).encode()])
+def test_what_is_no_checkpoint_is_refused(tmp_path, content: bytes) -> None:
+    with pytest.raises(InputError, match="no checkpoint there"):
+        read_info(str(tmp_path))
+    storage.write_bytes(str(tmp_path / "checkpoint.json"), content)
+    with pytest.raises(InputError, match=r"checkpoint\.json: (not a checkpoint|has format 99)"):
+        read_info(str(tmp_path))

@@ -1,0 +1,93 @@
+"""Annotated videos meet the store's: nothing is dropped in silence."""
+
+import logging
+
+import pytest
+
+from pipeline.config import DatasetConfig, TrainConfig, WindowConfig
+from pipeline.errors import InputError
+from pipeline.training.plan import make_plan
+from tests.pipeline.synthetic import SyntheticVideo, features_of, make_videos, write_annotations, write_store
+
+TRAIN, TEST = make_videos(5, "train", seed=1), make_videos(3, "test", seed=2)
+
+
+def config(tmp_path, **changes: object) -> TrainConfig:
+    values = {
+        "run": str(tmp_path / "run"),
+        "store": str(tmp_path / "store"),
+        "dataset": DatasetConfig(annotations=str(tmp_path / "truth.json")),
+        "model": {},
+        "loss": {},
+        "windows": WindowConfig(length=32, train_step=8, test_step=16),
+    }
+    return TrainConfig.model_validate(values | changes)
+
+
+@pytest.fixture
+def annotated(tmp_path) -> None:
+    write_annotations(str(tmp_path / "truth.json"), [*TRAIN, *TEST])
+
+
+@pytest.mark.usefixtures("annotated")
+def test_unusable_videos_are_counted_and_named(tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+    lost = {TRAIN[1].video_id: "decode_error: broken"}
+    store = write_store(str(tmp_path / "store"), [*TRAIN[:4], *TEST], errors=lost)
+    with caplog.at_level(logging.INFO):
+        plan = make_plan(config(tmp_path), store)
+    assert [video.video_id for video in plan.videos] == ["train_000", "train_002", "train_003"]
+    assert {item.window.video_id for item in plan.windows} <= {"train_000", "train_002", "train_003"}
+    assert "subset train: 3 of 5 annotated videos are usable" in caplog.text
+    assert "lacks 1 (such as train_004)" in caplog.text
+    assert "1 incomplete (such as train_001)" in caplog.text
+    assert plan.labels == ("jump", "wave")
+    assert plan.validation is not None
+    assert [video.video_id for video in plan.validation.videos] == ["test_000", "test_001", "test_002"]
+
+
+@pytest.mark.usefixtures("annotated")
+def test_strangers_are_shown_to_each_other(tmp_path) -> None:
+    renamed = [SyntheticVideo(f"v_{v.video_id}", v.duration, v.actions) for v in TRAIN]
+    store = write_store(str(tmp_path / "store"), renamed)
+    with pytest.raises(
+        InputError, match=r"none of the 5 videos .* such as 'train_000'; it holds .* 'v_train_000'"
+    ):
+        make_plan(config(tmp_path), store)
+
+
+def test_a_store_without_test_videos_is_not_validated(tmp_path, annotated: None) -> None:
+    store = write_store(str(tmp_path / "store"), TRAIN)
+    assert make_plan(config(tmp_path), store).validation is None
+
+
+def test_validation_can_be_left_out(tmp_path, annotated: None) -> None:
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST])
+    assert make_plan(config(tmp_path, validate_every=0), store).validation is None
+
+
+def test_videos_without_any_action_cannot_train(tmp_path) -> None:
+    idle = [SyntheticVideo("idle", 20.0, ())]
+    write_annotations(str(tmp_path / "truth.json"), [*idle, SyntheticVideo("other", 9.0, (), "test")])
+    store = write_store(str(tmp_path / "store"), idle)
+    for keep_empty in (False, True):
+        windows = WindowConfig(length=32, train_step=8, test_step=16, keep_empty=keep_empty)
+        with pytest.raises(InputError, match="no training window shows an action"):
+            make_plan(config(tmp_path, windows=windows), store)
+
+
+def test_without_classes_there_is_one(tmp_path, annotated: None) -> None:
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST])
+    plan = make_plan(config(tmp_path, class_agnostic=True), store)
+    assert plan.labels == ("action",)
+    assert plan.validation is not None
+    assert plan.validation.truth.labels == ("action",)
+    assert {label for item in plan.windows for label in item.labels} == {0}
+
+
+def test_a_window_is_as_long_as_its_video_at_most(tmp_path, annotated: None) -> None:
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST])
+    windows = WindowConfig(length=500, train_step=500, test_step=500)
+    plan = make_plan(config(tmp_path, windows=windows), store)
+    assert {item.window.video_id: item.window.length for item in plan.windows} == {
+        video.video_id: len(features_of(video)) for video in TRAIN
+    }

@@ -1,0 +1,110 @@
+"""One step: a batch divided among workers gives the gradient of the whole, and no step leads nowhere."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.criterion import CriterionConfig, SetCriterion
+from models.detection import Target
+from pipeline.config import OptimiserConfig
+from pipeline.training.hyperparameters import build
+from pipeline.training.normalisation import NormalisedDetector
+from pipeline.training.optimisation import build_optimiser
+from pipeline.training.step import DivergedError, Share, TrainStep
+from pipeline.training.workers import Workers
+from tests.pipeline.synthetic import TINY_MODEL
+
+CPU = torch.device("cpu")
+
+
+class Pretended(Workers):
+    """One of several workers, told by the test what the sum over all of them is."""
+
+    def __init__(self, size: int, total: Tensor) -> None:
+        object.__setattr__(self, "total", total)
+        super().__init__(0, size, CPU)
+
+    def sum(self, values: Tensor) -> Tensor:
+        return self.total  # type: ignore[attr-defined,no-any-return]
+
+
+def detector() -> NormalisedDetector:
+    torch.manual_seed(0)
+    return build(TINY_MODEL, input_dim=4, num_classes=2, bf16=False)
+
+
+def step_of(model: NormalisedDetector, workers: Workers, clip_norm: float | None = None) -> TrainStep:
+    optimiser = build_optimiser(model, OptimiserConfig(lr=1e-3))
+    return TrainStep(model, SetCriterion(CriterionConfig()), optimiser, workers, clip_norm)
+
+
+def batch() -> tuple[Tensor, list[Target]]:
+    generator = torch.Generator().manual_seed(1)
+    counts = [3, 1, 0, 2, 1]
+    targets = [
+        Target(torch.rand(count, 2, generator=generator).sort(dim=1).values, torch.arange(count) % 2)
+        for count in counts
+    ]
+    return torch.randn(5, 10, 4, generator=generator), targets
+
+
+def share(rows: Sequence[int], counts: bool = True) -> Share:
+    features, targets = batch()
+    padding_mask = torch.zeros(len(rows), 10, dtype=torch.bool)
+    return Share(features[list(rows)], padding_mask, [targets[row] for row in rows], counts)
+
+
+def gradient(model: NormalisedDetector) -> Tensor:
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("shares", [[[0, 2, 4], [1, 3]], [[0, 1, 2, 3, 4], []], [[0], [1, 2], [3, 4]]])
+def test_shares_add_up_to_the_whole(shares: list[list[int]]) -> None:
+    whole = detector()
+    losses, norm = step_of(whole, Workers(0, 1, CPU))(share(range(5)))
+    assert norm == pytest.approx(gradient(whole).norm().item(), rel=1e-5)
+
+    parts, part_losses = [], []
+    for rows in shares:
+        model = detector()
+        workers = Pretended(len(shares), torch.tensor([7, 0]))  # the batch has seven targets
+        part_losses.append(step_of(model, workers)(share(rows or [0], counts=bool(rows)))[0])
+        parts.append(gradient(model))
+    # DDP would take the mean of these.
+    torch.testing.assert_close(torch.stack(parts).mean(dim=0), gradient(whole), rtol=1e-4, atol=1e-6)
+    for name, loss in losses.items():
+        together = sum(part[name] for part in part_losses)
+        torch.testing.assert_close(together, loss, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_are_clipped() -> None:
+    model = detector()
+    _, norm = step_of(model, Workers(0, 1, CPU), clip_norm=0.1)(share(range(5)))
+    assert norm > 0.1
+    assert gradient(model).norm() == pytest.approx(0.1, rel=1e-3)
+
+
+def test_a_prediction_that_is_not_a_number_stops_the_run_and_spares_the_weights() -> None:
+    model = detector()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    bad = share(range(5))
+    bad.features[2, 3, 1] = torch.nan
+    with pytest.raises(DivergedError, match="prediction"):
+        step_of(model, Workers(0, 1, CPU))(bad)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_worker_stops_for_what_another_met() -> None:
+    with pytest.raises(DivergedError):
+        step_of(detector(), Pretended(2, torch.tensor([7, 1])))(share(range(3)))
+
+
+def test_a_gradient_that_is_not_a_number_spares_the_weights() -> None:
+    model = detector()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.detector.decoder.position.register_hook(lambda grad: grad * torch.inf)
+    with pytest.raises(DivergedError, match="gradient"):
+        step_of(model, Workers(0, 1, CPU), clip_norm=0.1)(share(range(5)))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

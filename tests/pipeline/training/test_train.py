@@ -1,0 +1,146 @@
+"""Real runs by Ray Train: any number of workers, stopped and continued, and stopped for good."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipeline import storage
+from pipeline.compose import compose_config
+from pipeline.config import TrainConfig
+from pipeline.errors import InputError
+from pipeline.features.store import FeatureStore
+from pipeline.training.checkpoint import last_checkpoint, load_weights
+from pipeline.training.hyperparameters import build
+from pipeline.training.plan import make_plan
+from pipeline.training.run import train
+from tests.pipeline.synthetic import (
+    LABELS,
+    SPEC,
+    TINY_MODEL,
+    features_of,
+    make_videos,
+    write_annotations,
+    write_store,
+)
+
+VIDEOS = [*make_videos(7, "train", seed=1), *make_videos(3, "test", seed=2)]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    write_store(str(folder / "store"), VIDEOS)
+    write_annotations(str(folder / "truth.json"), VIDEOS)
+    return folder
+
+
+def config(archive: Path, run: str, **changes: object) -> TrainConfig:
+    words = [
+        f"run={run}", f"store={archive / 'store'}", f"dataset.annotations={archive / 'truth.json'}",
+        *(f"model.{key}={value}" for key, value in TINY_MODEL.items()),
+        "windows.length=32", "windows.train_step=8", "windows.test_step=16", "normalise=standardise",
+        "loss.deep_supervision=false",  # so that some heads have no gradient, which DDP does not forgive
+        "optimiser.lr=1e-3", "optimiser.drop_epochs=[2]", "validate_every=3",
+        *(f"{key}={value}" for key, value in changes.items()),
+    ]  # fmt: skip
+    return compose_config("train", TrainConfig, words)
+
+
+def uneven_batch(archive: Path) -> int:
+    """A batch size that leaves one window for the last step, so that of two workers one has none."""
+    plan = make_plan(config(archive, "anywhere"), FeatureStore(str(archive / "store")))
+    return next(size for size in range(3, 12) if len(plan.windows) % size == 1)
+
+
+def outputs(run: str) -> torch.Tensor:
+    """What the run's last detector says about fixed features."""
+    info = last_checkpoint(run)
+    assert info is not None
+    model = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False).eval()
+    load_weights(info, model)
+    features = torch.from_numpy(np.stack([features_of(video)[:32] for video in VIDEOS])).float()
+    with torch.no_grad():
+        final = model(features, torch.zeros(features.shape[:2], dtype=torch.bool)).final
+    return torch.cat([final.segments, final.logits], dim=-1)
+
+
+@pytest.fixture(scope="module")
+def straight(archive: Path, ray_local: None) -> str:
+    """Three epochs by one worker without a stop."""
+    run = str(archive / "straight")
+    summary = train(
+        config(archive, run, **{"optimiser.epochs": 3, "optimiser.batch_size": uneven_batch(archive)})
+    )
+    assert (summary.done, summary.already_done, summary.exit_status) == (3, 0, 0)
+    return run
+
+
+def test_two_workers_stopped_and_continued_by_one_on_object_storage_learn_the_same(
+    archive: Path, straight: str, s3_server: str
+) -> None:
+    run = f"{s3_server}/stopped-run"
+    size = {"optimiser.batch_size": uneven_batch(archive)}
+    train(config(archive, run, workers=2, **size, **{"optimiser.epochs": 2}))
+    # What a kill may leave: Ray's list of checkpoints cut short, and a checkpoint that was only begun.
+    storage.write_bytes(f"{run}/checkpoints/checkpoint_manager_snapshot.json", b'{"checkpoint_res')
+    storage.write_bytes(f"{run}/checkpoints/epoch_00003/optimiser.safetensors", b"half")
+    summary = train(config(archive, run, **size, **{"optimiser.epochs": 3}))
+    assert (summary.done, summary.already_done) == (1, 2)
+
+    torch.testing.assert_close(outputs(run), outputs(straight), rtol=1e-3, atol=1e-3)
+    histories = [json.loads(storage.read_bytes(f"{r}/metrics.json"))["history"] for r in (run, straight)]
+    for stopped, unstopped in zip(*histories, strict=True):
+        for name in ("total", "class", "l1", "tiou", "grad_norm", "lr"):
+            assert stopped[name] == pytest.approx(unstopped[name], rel=1e-3), (stopped["epoch"], name)
+    assert [file.url for file in storage.list_files(f"{run}/tensorboard")]
+    assert [figures["lr"] for figures in histories[0]] == pytest.approx([1e-3, 1e-3, 1e-4])
+
+
+def test_a_finished_run_is_left_alone(archive: Path, straight: str) -> None:
+    before = {file.url: storage.read_bytes(file.url) for file in storage.list_files(straight)}
+    summary = train(
+        config(archive, straight, **{"optimiser.epochs": 3, "optimiser.batch_size": uneven_batch(archive)})
+    )
+    assert (summary.done, summary.already_done) == (0, 3)
+    assert before == {file.url: storage.read_bytes(file.url) for file in storage.list_files(straight)}
+
+
+def test_a_run_is_not_continued_with_other_settings(archive: Path, straight: str) -> None:
+    changed = config(archive, straight, **{"optimiser.epochs": 2, "model.dim": 32, "optimiser.batch_size": 3})
+    with pytest.raises(InputError, match=r"model\.dim was 16, is 32.*optimiser\.epochs was 3, is 2"):
+        train(changed)
+
+
+def test_a_run_leaves_what_is_needed_to_understand_it(archive: Path, straight: str) -> None:
+    written = json.loads(storage.read_bytes(f"{straight}/config.json"))
+    assert TrainConfig.model_validate(written).optimiser.epochs == 3
+    metrics = json.loads(storage.read_bytes(f"{straight}/metrics.json"))
+    assert metrics["epochs"] == 3
+    assert metrics["best"]["epoch"] == 3
+    assert 0 <= metrics["best"]["det_map"] <= 1
+    assert metrics["feature_digest"] == SPEC.digest
+    info = last_checkpoint(straight)
+    assert info is not None
+    assert info.labels == LABELS
+    assert len(storage.list_files(f"{straight}/checkpoints")) >= 3
+
+    events = EventAccumulator(f"{straight}/tensorboard")
+    events.Reload()
+    curve = events.Scalars("epoch/total")
+    assert [point.value for point in curve] == pytest.approx(
+        [f["total"] for f in metrics["history"]], rel=1e-5
+    )
+    assert {"train/total", "train/lr", "train/grad_norm", "epoch/det_map"} <= set(events.Tags()["scalars"])
+
+
+def test_a_run_that_diverges_ends_with_the_step(archive: Path, ray_local: None, tmp_path) -> None:
+    broken = {video.video_id: np.full_like(features_of(video), np.nan) for video in VIDEOS}
+    write_store(str(tmp_path / "store"), VIDEOS, features=broken)
+    with pytest.raises(
+        InputError, match=r"diverged in epoch 1, step 1 of \d+: .* not a number; lower optimiser.lr"
+    ):
+        train(config(archive, str(tmp_path / "run"), store=tmp_path / "store", normalise="none"))

@@ -1,0 +1,65 @@
+"""The public surface: command-line keys, table schemas and metric names. Changing it is a decision (CHANGELOG.md).
+
+After a deliberate change: python -m tests.test_public_surface > tests/public_surface.txt
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA
+from pipeline.compose import described_keys
+from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
+from pipeline.evaluation.detection_map import DetectionMAP, DetectionProtocol
+from pipeline.failures import FAILURES_SCHEMA, FailureKind
+from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
+from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
+
+JOBS = {
+    "extract": ExtractConfig,
+    "train": TrainConfig,
+    "predict": PredictConfig,
+    "evaluate": EvaluateConfig,
+    "demo": DemoConfig,
+}
+SCHEMAS = {
+    "plan": PLAN_SCHEMA,
+    "features": FEATURES_SCHEMA,
+    "failures": FAILURES_SCHEMA,
+    "predictions": PREDICTIONS_SCHEMA,
+    "segments": SEGMENTS_SCHEMA,
+    "videos": VIDEOS_SCHEMA,
+    "instances": INSTANCES_SCHEMA,
+}
+
+
+def surface() -> str:
+    """The public surface as text, one name a line."""
+    lines = [f"key {job} {key}" for job, config in JOBS.items() for key, _ in described_keys(config)]
+    for name, schema in SCHEMAS.items():
+        lines += [f"column {name} {_column(field)}" for field in schema]
+    lines += [f"failure {kind}" for kind in FailureKind]
+    scored = DetectionMAP(DetectionProtocol("p", (0.5,)), {"c": np.zeros(1)}, np.zeros(1), 0.0, 0, {"c": 0}, 0, 0, 0)
+    lines += [f"metric {name}" for name in _names(scored.metrics())]
+    return "\n".join(lines) + "\n"
+
+
+def _column(field: pa.Field) -> str:
+    return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"
+
+
+def _names(metrics: dict[str, object], prefix: str = "") -> list[str]:
+    names = []
+    for name, value in metrics.items():
+        names += _names(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+    return names
+
+
+def test_the_public_surface_is_as_decided() -> None:
+    decided = (Path(__file__).parent / "public_surface.txt").read_text()
+    assert surface().splitlines() == decided.splitlines()
+
+
+if __name__ == "__main__":
+    print(surface(), end="")
