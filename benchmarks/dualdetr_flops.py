@@ -1,4 +1,4 @@
-"""Arithmetic of one forward pass of DualDETR on a window of 96 snippets, beside the paper's 5.5 GFLOPs (Table 2).
+"""Arithmetic of DualDETR's forward pass on a window of 96 snippets, beside the paper's 5.5 GFLOPs (Table 2).
 
 PyTorch's counter sees matrix products, each multiply-accumulate as two operations. It does not see what
 deformable attention gathers; that is counted here: an output channel sums, over `num_points` places, two

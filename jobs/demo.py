@@ -1,8 +1,16 @@
 """The whole path on a small archive that it renders itself: python jobs/demo.py [out=demo_out] [fresh=1]"""
 
 from pipeline.config import DemoConfig
-from pipeline.demo.run import demo
 from pipeline.job import main
+from pipeline.summary import Summary
+
+
+def run(config: DemoConfig) -> Summary:
+    """Render a small archive of mp4 files and run the real jobs on it; run again, it continues."""
+    from pipeline.demo.run import demo  # after the settings are checked: it takes seconds
+
+    return demo(config)
+
 
 if __name__ == "__main__":
-    main("demo", DemoConfig, demo)
+    main("demo", DemoConfig, run)

@@ -1,8 +1,16 @@
 """Score predicted segments: python jobs/evaluate.py predictions=<url> dataset.annotations=<url>"""
 
 from pipeline.config import EvaluateConfig
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.job import main
+from pipeline.summary import Summary
+
+
+def run(config: EvaluateConfig) -> Summary:
+    """Score predicted segments against the truth: a table on the screen and metrics.json."""
+    from pipeline.evaluation.evaluate import evaluate  # after the settings are checked: it takes seconds
+
+    return evaluate(config)
+
 
 if __name__ == "__main__":
-    main("evaluate", EvaluateConfig, evaluate)
+    main("evaluate", EvaluateConfig, run)

@@ -1,9 +1,16 @@
 """Detect the actions of a store's videos: python jobs/predict.py run=<url> store=<url> out=<url>"""
 
-from pipeline.inference.predict import predict
-
 from pipeline.config import PredictConfig
 from pipeline.job import main
+from pipeline.summary import Summary
+
+
+def run(config: PredictConfig) -> Summary:
+    """Detect the actions of a store's videos; the same command continues after any stop."""
+    from pipeline.inference.predict import predict  # after the settings are checked: it takes seconds
+
+    return predict(config)
+
 
 if __name__ == "__main__":
-    main("predict", PredictConfig, predict)
+    main("predict", PredictConfig, run)

@@ -2,7 +2,15 @@
 
 from pipeline.config import TrainConfig
 from pipeline.job import main
-from pipeline.training.run import train
+from pipeline.summary import Summary
+
+
+def run(config: TrainConfig) -> Summary:
+    """Train a detector on a feature store; the same command continues after any stop."""
+    from pipeline.training.run import train  # after the settings are checked: it takes seconds
+
+    return train(config)
+
 
 if __name__ == "__main__":
-    main("train", TrainConfig, train)
+    main("train", TrainConfig, run)

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -71,9 +71,15 @@ def described_keys(config_type: type[BaseModel], prefix: str = "") -> Iterator[t
             yield f"{prefix}{name}", field
 
 
-def group_options(values_of: str) -> list[str]:
-    """The names that a config group offers, such as the backbones in `configs/backbone`."""
-    return sorted(path.stem for path in (CONFIG_DIR / values_of).glob("*.yaml"))
+def preset_groups(job: str) -> list[str]:
+    """The config groups from which a job takes presets, such as `backbone`."""
+    root = OmegaConf.load(CONFIG_DIR / f"{job}.yaml")
+    return [str(group) for entry in root.defaults if isinstance(entry, DictConfig) for group in entry]
+
+
+def group_options(group: str) -> list[str]:
+    """The names that a config group offers: the files in `configs/<group>`."""
+    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
 
 
 def _quoted(word: str, config_type: type[BaseModel]) -> str:

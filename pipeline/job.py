@@ -1,16 +1,23 @@
 """What every job has in common: its command line, its errors and its exit status."""
 
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.compose import CONFIG_DIR, compose_config, compose_values, described_keys, group_options
+from pipeline.compose import (
+    compose_config,
+    compose_values,
+    described_keys,
+    group_options,
+    preset_groups,
+)
 from pipeline.errors import InputError
 from pipeline.summary import EXIT_BAD_INPUT, Summary
 
@@ -25,8 +32,8 @@ def main(
 ) -> None:
     """Compose the settings from the command line, run the job, print its summary and exit.
 
-    Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some inputs
-    failed and `allow_failures` is not set.
+    Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some
+    inputs failed and `allow_failures` is not set.
     """
     words = sys.argv[1:] if words is None else words
     logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
@@ -59,18 +66,24 @@ def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], c
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("key", "default", "meaning"):
         table.add_column(column, overflow="fold")
-    for group in sorted(path.name for path in CONFIG_DIR.iterdir() if path.is_dir()):
-        if group in config_type.model_fields:
-            table.add_row(f"{group}=", "", f"a preset: {', '.join(group_options(group))}")
+    for group in preset_groups(job):
+        table.add_row(f"{group}=", "", f"a preset: {', '.join(group_options(group))}")
     for key, field in described_keys(config_type):
-        table.add_row(key, _default_text(values, key), field.description or "")
+        for leaf, default in _leaves(key, values):
+            table.add_row(leaf, default, field.description or "")
     console.print(table)
 
 
-def _default_text(values: dict[str, Any], key: str) -> str:
+def _leaves(key: str, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """A key and its default; for a key that holds a preset's free-form group, each key in the group."""
     node: Any = values
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:
-            return "[bold]required[/]"
+            yield key, "[bold]required[/]"
+            return
         node = node[part]
-    return "null" if node is None else str(node).lower() if isinstance(node, bool) else str(node)
+    if isinstance(node, dict):
+        for name in node:
+            yield from _leaves(f"{key}.{name}", values)
+    else:
+        yield key, json.dumps(node).strip('"')

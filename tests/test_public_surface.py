@@ -40,7 +40,9 @@ def surface() -> str:
     for name, schema in SCHEMAS.items():
         lines += [f"column {name} {_column(field)}" for field in schema]
     lines += [f"failure {kind}" for kind in FailureKind]
-    scored = DetectionMAP(DetectionProtocol("p", (0.5,)), {"c": np.zeros(1)}, np.zeros(1), 0.0, 0, {"c": 0}, 0, 0, 0)
+    scored = DetectionMAP(
+        DetectionProtocol("p", (0.5,)), {"c": np.zeros(1)}, np.zeros(1), 0.0, 0, {"c": 0}, 0, 0, 0
+    )
     lines += [f"metric {name}" for name in _names(scored.metrics())]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ its first and last instant is the pose at rest.
 import colorsys
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -41,9 +41,14 @@ class Actor(Protocol):
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None: ...
 
 
-def vivid(rng: np.random.Generator) -> Colour:
-    """A saturated, fairly bright colour of any hue."""
-    return colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.6, 0.95), rng.uniform(0.7, 1.0))
+def vivid(rng: np.random.Generator, hues: tuple[float, float] = (0.0, 1.0)) -> Colour:
+    """A saturated, fairly bright colour, its hue within `hues` (0 and 1 are red)."""
+    return colorsys.hsv_to_rgb(rng.uniform(*hues) % 1, rng.uniform(0.65, 0.95), rng.uniform(0.75, 1.0))
+
+
+def pale(rng: np.random.Generator) -> Colour:
+    """Nearly white."""
+    return shade((1, 1, 1), rng.uniform(0.85, 1))
 
 
 @dataclass(frozen=True)
@@ -57,22 +62,31 @@ class Ball:
 
     @staticmethod
     def cast(rng: np.random.Generator, at: Point, size: float) -> "Ball":
-        return Ball(at, size, shade((1, 1, 1), rng.uniform(0.85, 1)), vivid(rng))
+        return Ball(at, size, pale(rng), vivid(rng, (0.22, 0.36)))
 
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
         (x, ground), radius = self.at, self.size * 0.18
-        height = abs(math.sin(math.pi * moment.turns(1.3))) if moment else 0.0
+        height = self._height(moment) if moment else 0.0
         near = max(0.0, 1 - 3 * height) if moment else 0.0
+        shadow = radius * (1.2 - 0.5 * height), radius * 0.25
+        ellipse(picture, (x, ground), shadow, (0, 0, 0), opacity=0.4, softness=3)
+        for side in (-1, 1):  # the dust that it kicks up
+            puff = x + side * radius * (2.0 - 0.6 * near), ground - radius * 0.2
+            ellipse(picture, puff, (radius * 0.7 * near, radius * 0.4 * near), (0.93, 0.9, 0.85), 0.8, 4)
+        if moment:
+            for age in (3, 2, 1):  # the eye follows slower than it flies
+                past = replace(moment, elapsed=max(0.0, moment.elapsed - 0.045 * age))
+                y = ground - radius - self._height(past) * (self.size - 2 * radius)
+                ellipse(picture, (x, y), (radius * 0.9, radius * 0.9), self.stripe, 0.55 - 0.12 * age, 3)
         squash = 1 - 0.3 * near
         rx, ry = radius / squash, radius * squash
         y = ground - ry - height * (self.size - 2 * radius)
-        ellipse(picture, (x, ground), (rx * (1.1 - 0.5 * height), radius * 0.25), (0, 0, 0), 0.4, 3)
-        for side in (-1, 1):  # the dust that it kicks up
-            puff = (x + side * rx * (1.7 - 0.5 * near), ground - radius * 0.2)
-            ellipse(picture, puff, (radius * 0.7 * near, radius * 0.4 * near), (0.93, 0.9, 0.85), 0.8, 4)
         ellipse(picture, (x, y), (rx, ry), self.colour)
-        ellipse(picture, (x, y), (rx * 0.42, ry * 0.98), self.stripe)
+        ellipse(picture, (x, y), (rx * 0.5, ry * 0.98), self.stripe)
         ellipse(picture, (x - rx * 0.35, y - ry * 0.4), (rx * 0.25, ry * 0.2), (1, 1, 1), 0.6, 3)
+
+    def _height(self, moment: Moment) -> float:
+        return abs(math.sin(math.pi * moment.turns(1.3)))
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,7 @@ class Lamp:
     @staticmethod
     def cast(rng: np.random.Generator, at: Point, size: float) -> "Lamp":
         grey = rng.uniform(0.08, 0.35)
-        light = colorsys.hsv_to_rgb(rng.uniform(0.07, 0.17), rng.uniform(0.2, 0.6), 1.0)
+        light = colorsys.hsv_to_rgb(rng.uniform(0.48, 0.58), rng.uniform(0.25, 0.6), 1.0)
         return Lamp(at, size, (grey, grey, grey * 1.1), light)
 
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
@@ -98,7 +112,7 @@ class Lamp:
         ellipse(picture, head, (size * 0.13, size * 0.13), self.post)
         ellipse(picture, head, (size * 0.10, size * 0.10), shade(self.light, 0.35))
         if moment:
-            power = moment.swell(0.1) * (0.65 - 0.35 * math.cos(2 * math.pi * moment.turns(2.4)))
+            power = moment.swell(0.1) * (0.7 - 0.3 * math.cos(2 * math.pi * moment.turns(2.4)))
             glow(picture, head, size * 0.75, self.light, power)
             ellipse(picture, (x, ground), (size * 0.4, size * 0.08), self.light, power * 0.45, size * 0.1)
             ellipse(picture, head, (size * 0.10, size * 0.10), shade(self.light, 1.3), power, 2)
@@ -155,7 +169,7 @@ class Windmill:
     @staticmethod
     def cast(rng: np.random.Generator, at: Point, size: float) -> "Windmill":
         post = shade((0.75, 0.6, 0.45), rng.uniform(0.4, 1.1))
-        sails = vivid(rng), shade((1, 1, 1), rng.uniform(0.85, 1))
+        sails = vivid(rng, (0.72, 0.88)), pale(rng)
         return Windmill(at, size, post, sails, int(rng.integers(4, 7)), rng.uniform(0, math.tau))
 
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
@@ -196,8 +210,7 @@ class Person:
     @staticmethod
     def cast(rng: np.random.Generator, at: Point, size: float) -> "Person":
         skin = shade((0.95, 0.75, 0.6), rng.uniform(0.4, 1.05))
-        flag = colorsys.hsv_to_rgb(rng.uniform(-0.04, 0.04) % 1, rng.uniform(0.75, 0.95), rng.uniform(0.8, 1))
-        return Person(at, size, skin, vivid(rng), shade(vivid(rng), 0.45), flag)
+        return Person(at, size, skin, vivid(rng), shade(vivid(rng), 0.45), vivid(rng, (-0.04, 0.04)))
 
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
         (x, ground), size = self.at, self.size

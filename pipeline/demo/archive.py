@@ -4,9 +4,11 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+
 import av
+
 from pipeline.demo.scene import frames
-from pipeline.demo.timetable import VideoSpec, plan_archive
+from pipeline.demo.timetable import VideoSpec
 
 
 def render_video(spec: VideoSpec, folder: Path) -> Path:

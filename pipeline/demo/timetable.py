@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.demo.actors import ACTORS
-from pipeline.errors import InputError
 
 CLASSES = tuple(sorted(ACTORS))
 SUBSETS = ("train", "test")

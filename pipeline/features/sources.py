@@ -14,7 +14,8 @@ from pipeline import storage
 from pipeline.errors import InputError
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv".split()
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts"}
+    | {".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv"}
 )
 _MANIFEST_READERS = {
     ".parquet": pq.read_table,

@@ -1,7 +1,7 @@
 """The folder that prediction writes.
 
-<out>/provenance.json   what made it; a folder holds the predictions of one checkpoint with one set of
-settings <out>/plan/             one row a video to be predicted
+<out>/provenance.json   what made it: a folder belongs to one checkpoint and one set of settings
+<out>/plan/             one row a video to be predicted
 <out>/predictions/      one row a video, with all its segments
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
@@ -81,7 +81,7 @@ class PredictionFolder:
         ]
         if changed:
             raise InputError(
-                f"out={url}: holds other predictions ({'; '.join(changed)}); use those settings or another out="
+                f"out={url}: holds other predictions ({'; '.join(changed)}); choose those or another out="
             )
 
     def folder(self, name: str) -> str:
@@ -106,10 +106,15 @@ class PredictionFolder:
         table = pa.table({"video_id": video_ids}, schema=_PLAN_SCHEMA)
         _write(storage.join(self.folder("plan"), "videos.parquet"), table)
 
+    def lacks_segments(self) -> bool:
+        """Whether a stopped run has left predictions that are not in `segments/` yet."""
+        return self._names("segments") != self._names("predictions")
+
     def write_segments(self) -> None:
         """Make `segments/` say what `predictions/` says; each video once."""
+        for name in self._names("segments") - self._names("predictions"):
+            storage.remove(storage.join(self.folder("segments"), name))
         seen = pa.array([], type=pa.string())
-        names = set()
         for url in self._files("predictions"):
             predictions = _read(url)
             new = pc.and_(
@@ -118,11 +123,7 @@ class PredictionFolder:
             )
             predictions = predictions.filter(new)
             seen = pa.concat_arrays([seen, predictions["video_id"].combine_chunks()])
-            names.add(posixpath.basename(url))
             _write(storage.join(self.folder("segments"), posixpath.basename(url)), flatten(predictions))
-        for url in self._files("segments"):
-            if posixpath.basename(url) not in names:
-                storage.remove(url)
 
     def write_failures(self, failures: Sequence[Failure]) -> None:
         """Replace `failures/` by these."""
@@ -135,6 +136,9 @@ class PredictionFolder:
     def _files(self, name: str) -> list[str]:
         files = storage.list_files(self.folder(name))
         return [file.url for file in files if file.url.endswith(".parquet")]
+
+    def _names(self, name: str) -> set[str]:
+        return {posixpath.basename(url) for url in self._files(name)}
 
 
 def _read(url: str, columns: list[str] | None = None) -> pa.Table:

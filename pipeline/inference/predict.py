@@ -5,7 +5,6 @@ import time
 
 import ray.data
 
-from pipeline import storage
 from pipeline.config import PredictConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
@@ -35,7 +34,7 @@ def predict(config: PredictConfig) -> Summary:
     out = PredictionFolder(
         config.out,
         Provenance(
-            checkpoint=storage.absolute(info.url),
+            checkpoint=info.url,
             checkpoint_digest=info.digest,
             feature_digest=store.spec.digest,
             window_length=trained.windows.length,
@@ -64,7 +63,8 @@ def predict(config: PredictConfig) -> Summary:
         out.write_plan(complete)
         _run_graph(config, info.url, store, out, len(pending), redo)
     seconds = time.monotonic() - started
-    out.write_segments()
+    if pending or out.lacks_segments():
+        out.write_segments()
     outcomes = out.outcomes()
     failures = [
         *unusable.values(),

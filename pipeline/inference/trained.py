@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
+from pipeline import storage
 from pipeline.config import TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
@@ -28,7 +29,7 @@ def find_checkpoint(run: str | None, checkpoint: str | None) -> CheckpointInfo:
     Raises InputError where there is none.
     """
     if checkpoint:
-        return read_info(checkpoint)
+        return read_info(storage.absolute(checkpoint))
     assert run is not None  # PredictConfig asks for one of the two
     found = last_checkpoint(run)
     if found is None:

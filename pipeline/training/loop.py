@@ -25,8 +25,9 @@ from pipeline.training.checkpoint import (
     save_checkpoint,
 )
 from pipeline.training.feature_cache import FeatureCache
+from pipeline.training.feature_statistics import feature_statistics
 from pipeline.training.hyperparameters import build, criterion_config
-from pipeline.training.normalisation import NormalisedDetector, feature_statistics
+from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.reporter import Reporter
@@ -91,15 +92,15 @@ class TrainingProcess:
         for epoch in range(self.progress.epoch + 1, config.optimiser.epochs + 1):
             figures = self._train_epoch(epoch, step, reporter)
             last = epoch == config.optimiser.epochs
-            validates = self.plan.validation is not None and (last or epoch % config.validate_every == 0)
-            if self.plan.validation and validates:
-                scored = validate(self.detector, self.plan.validation, self.cache, self.workers, config)
+            validation = self.plan.validation
+            if validation and (last or epoch % config.validate_every == 0):
+                scored = validate(self.detector, validation, self.cache, self.workers, config)
                 figures["det_map"] = scored.average
             history = (*self.progress.history, {"epoch": epoch, **figures})
             self.progress = Progress(epoch, epoch * self.steps_per_epoch, history)
             if reporter:
                 reporter.epoch(self.progress.step, figures)
-            if validates or last or epoch % config.checkpoint_every == 0:
+            if last or "det_map" in figures or epoch % config.checkpoint_every == 0:
                 self._report_checkpoint()
         if reporter:
             reporter.close()
@@ -121,7 +122,7 @@ class TrainingProcess:
             self.detector.set_statistics(*statistics)
 
     def _train_epoch(self, epoch: int, step: TrainStep, reporter: Reporter | None) -> dict[str, float]:
-        """One pass over the windows: the mean of each loss and of the gradient's norm, and the last rate."""
+        """One pass over the windows: their number, the mean of each loss and gradient norm, the last rate."""
         optimiser = self.config.optimiser
         # Of seed, epoch and worker alone, so that an epoch after a restart draws what it would have drawn.
         torch.manual_seed(
@@ -147,7 +148,8 @@ class TrainingProcess:
                     steps_done + 1, len(batches[index]), optimiser.lr * factor, figures | {"grad_norm": norm}
                 )
         totals = self.workers.sum(torch.stack([value.double().cpu() for value in sums.values()]))
-        return dict(zip(sums, (totals / len(batches)).tolist(), strict=True)) | {"lr": optimiser.lr * factor}
+        means = dict(zip(sums, (totals / len(batches)).tolist(), strict=True))
+        return means | {"lr": optimiser.lr * factor, "windows": len(self.plan.windows)}
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         """Window indices of each step, over all workers."""

@@ -32,14 +32,13 @@ class Reporter:
         Losses stay on their device unless this step is one to draw or to tell.
         """
         self._windows += windows
-        ends = step % self._steps_per_epoch == 0
-        draws = ends or step % _STEPS_PER_POINT == 0
-        if not (draws or self._teller.due):
-            return
-        figures = {name: float(loss) for name, loss in losses.items()}
+        draws = step % _STEPS_PER_POINT == 0
+        tells = self._teller.due or step == self._epochs * self._steps_per_epoch
+        figures = {name: float(loss) for name, loss in losses.items()} if draws or tells else {}
         if draws:
             self._scalars.add("train", {**figures, "lr": rate}, step)
-        self._teller.tell(self._standing(step, rate, figures))
+        if tells:
+            self._teller.tell(self._standing(step, rate, figures))
 
     def epoch(self, step: int, figures: Mapping[str, float]) -> None:
         """An epoch has ended with these figures; `det_map` among them where it was validated."""

@@ -1,5 +1,6 @@
 """Whether a command may go on with what a run folder holds."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,12 +8,13 @@ from pipeline.errors import InputError
 from pipeline.training.checkpoint import CheckpointInfo
 from pipeline.training.plan import TrainingPlan
 
+logger = logging.getLogger(__name__)
+
 # Where and with what a run is computed may change; what is computed may not. `store` is held to its digest.
 _MAY_CHANGE = frozenset(
     {
         "run", "store", "dataset.annotations", "workers", "cpus_per_worker", "gpus_per_worker", "cache_mb",
-        "validate_every", "checkpoint_every", "keep_checkpoints", "max_failures",
-        "ray.address", "ray.cpus", "ray.object_store_mb",
+        "validate_every", "checkpoint_every", "keep_checkpoints", "max_failures", "ray",
     }
 )  # fmt: skip
 
@@ -20,13 +22,14 @@ _MAY_CHANGE = frozenset(
 def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
     """Raise InputError showing the difference where the plan is not the one that the checkpoint belongs to.
 
-    More epochs than before are welcome.
+    More epochs than before are welcome. More or fewer windows, because the store or the annotations have
+    changed, are used with a warning.
     """
     run = f"run={plan.config.run}"
-    before, now = _flat(checkpoint.config), _flat(plan.config.model_dump(mode="json"))
+    before, now = _fixed(checkpoint.config), _fixed(plan.config.model_dump(mode="json"))
     changed = [
         f"{key} was {before.get(key)}, is {now.get(key)}"
-        for key in sorted((before.keys() | now.keys()) - _MAY_CHANGE)
+        for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key) and not _is_longer(key, before, now)
     ]
     if changed:
@@ -44,14 +47,20 @@ def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
             f"{run}: was begun with other classes ({len(checkpoint.labels)}, first {checkpoint.labels[:3]}; "
             f"the annotations have {len(plan.labels)}, first {plan.labels[:3]}); use those or another run="
         )
+    windows = checkpoint.progress.history[-1]["windows"]
+    if windows != len(plan.windows):
+        logger.warning("%s: had %d training windows, now there are %d", run, windows, len(plan.windows))
 
 
 def _is_longer(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return key == "optimiser.epochs" and now[key] > before[key]
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _fixed(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings that may not change, under dotted keys."""
     flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    for name, value in tree.items():
+        key = prefix + name
+        if key not in _MAY_CHANGE:
+            flat |= _fixed(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
     return flat

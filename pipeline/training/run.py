@@ -26,9 +26,7 @@ logger = logging.getLogger(__name__)
 
 def train(config: TrainConfig) -> Summary:
     """Train a detector on a feature store; the same command continues after any stop."""
-    config = config.model_copy(
-        update={"run": storage.absolute(config.run), "store": storage.absolute(config.store)}
-    )
+    config = _with_absolute_urls(config)
     plan = make_plan(config, FeatureStore(config.store))
     # A wrong hyper-parameter must show here, and not in every worker.
     build(config.model, plan.store.spec.dim, len(plan.labels), bf16=False)
@@ -64,6 +62,17 @@ def train(config: TrainConfig) -> Summary:
         already_done=begun,
         outputs={"checkpoint": last.url, "metrics": metrics},
         figures=_figures(last),
+    )
+
+
+def _with_absolute_urls(config: TrainConfig) -> TrainConfig:
+    dataset = config.dataset
+    return config.model_copy(
+        update={
+            "run": storage.absolute(config.run),
+            "store": storage.absolute(config.store),
+            "dataset": dataset.model_copy(update={"annotations": storage.absolute(dataset.annotations)}),
+        }
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Window:
     """Snippets `[start, start + length)` of one video; `length` counts real snippets, never padding."""
 

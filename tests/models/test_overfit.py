@@ -1,9 +1,11 @@
+import pytest
 import torch
 
-from models import build_detector
+from models import DetectorConfig, DualDETRConfig, build_detector
 from models.criterion import CriterionConfig, SetCriterion
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target, decode
+from models.losses import TermWeights
 from models.parameter_roles import parameter_roles
 from models.segments import pairwise_tiou
 
@@ -14,13 +16,23 @@ ACTIONS = (
     ((0.30, 0.90, 2),),
     (),
 )
+CHANGES = {"num_classes": 3, "dim": 64, "num_queries": 12, "dropout": 0.0}
+DUALDETR_LOSS = CriterionConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
 
 
-def test_the_baseline_learns_one_batch_by_heart() -> None:
+@pytest.mark.parametrize(
+    ("config", "loss_config"),
+    [
+        (DeformableDETRConfig.tiny(**CHANGES), CriterionConfig()),
+        (DualDETRConfig.tiny(**CHANGES), DUALDETR_LOSS),
+    ],
+    ids=["deformable_detr", "dualdetr"],
+)
+def test_a_detector_learns_one_batch_by_heart(config: DetectorConfig, loss_config: CriterionConfig) -> None:
     """Padded samples, one without an action: the loss falls to near nothing and the actions come back."""
     torch.manual_seed(0)
-    model = build_detector(DeformableDETRConfig.tiny(num_classes=3, dim=64, num_queries=12, dropout=0.0))
-    criterion = SetCriterion(CriterionConfig())
+    model = build_detector(config)
+    criterion = SetCriterion(loss_config)
     mask = torch.arange(32) >= torch.tensor(LENGTHS)[:, None]
     features, signature = 0.3 * torch.randn(4, 32, 16), torch.randn(3, 16)
     targets = []

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from pipeline.config import BackboneConfig
 from pipeline.errors import InputError
-from pipeline.features.backbones import BatchedEncoder, Backbone, feature_spec, load_backbone
+from pipeline.features.backbones import Backbone, BatchedEncoder, feature_spec, load_backbone
 from pipeline.features.timeline import Timeline
 
 TINY = BackboneConfig(name="tiny", architecture="ViT-S-32-alt", weights="random", image_size=64, batch_size=8)

@@ -108,7 +108,7 @@ def test_hostile_files_are_rows_and_the_good_ones_come_through(archive: Path, tm
     assert (features(tmp_path / "store")["good"] == features(tmp_path / "alone")["good"]).all()
     cut = store.index()["cut"]
     assert 0 < sum(chunk.num_snippets for chunk in cut.chunks) < cut.num_snippets
-    with pytest.raises(InputError, match="cut.*truncated"):
+    with pytest.raises(InputError, match=r"cut.*truncated"):
         store.load("cut")
 
     again = run(videos, tmp_path / "store", "chunk_frames=16", "allow_failures=true")

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.training.feature_cache import FeatureCache
-from pipeline.training.normalisation import NormalisedDetector, feature_statistics
+from pipeline.training.feature_statistics import feature_statistics
+from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import features_of, make_videos, write_store
 
