@@ -65,7 +65,7 @@ class Ball:
         return Ball(at, size, pale(rng), vivid(rng, (0.22, 0.36)))
 
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
-        (x, ground), radius = self.at, self.size * 0.18
+        (x, ground), radius = self.at, self.size * 0.21
         height = self._height(moment) if moment else 0.0
         near = max(0.0, 1 - 3 * height) if moment else 0.0
         shadow = radius * (1.2 - 0.5 * height), radius * 0.25
@@ -77,7 +77,7 @@ class Ball:
             for age in (3, 2, 1):  # the eye follows slower than it flies
                 past = replace(moment, elapsed=max(0.0, moment.elapsed - 0.045 * age))
                 y = ground - radius - self._height(past) * (self.size - 2 * radius)
-                ellipse(picture, (x, y), (radius * 0.9, radius * 0.9), self.stripe, 0.55 - 0.12 * age, 3)
+                ellipse(picture, (x, y), (radius * 0.9, radius * 0.9), self.stripe, 0.7 - 0.13 * age, 3)
         squash = 1 - 0.3 * near
         rx, ry = radius / squash, radius * squash
         y = ground - ry - height * (self.size - 2 * radius)
@@ -162,14 +162,14 @@ class Windmill:
     at: Point
     size: float
     post: Colour
-    sails: tuple[Colour, Colour]
+    sails: Colour
     blades: int
     rest: float
 
     @staticmethod
     def cast(rng: np.random.Generator, at: Point, size: float) -> "Windmill":
         post = shade((0.75, 0.6, 0.45), rng.uniform(0.4, 1.1))
-        sails = vivid(rng, (0.72, 0.88)), pale(rng)
+        sails = vivid(rng, (0.72, 0.88))
         return Windmill(at, size, post, sails, int(rng.integers(4, 7)), rng.uniform(0, math.tau))
 
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
@@ -177,22 +177,17 @@ class Windmill:
         hub, radius = (x, ground - size * 0.62), size * 0.38
         stroke(picture, (x, ground), hub, size * 0.06, self.post)
         turned = moment.turns(1.1 * self.blades) * math.tau / self.blades if moment else 0.0
-        blur = 0.75 * moment.swell(0.2) if moment else 0.0
+        blur = 0.8 * moment.swell(0.2) if moment else 0.0
 
-        def blade(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        def blades(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             dx, dy = x - hub[0], y - hub[1]
             distance = np.hypot(dx, dy)
-            around = np.cos(self.blades * (np.arctan2(dy, dx) - self.rest - turned + 1.2 * distance / radius))
-            crisp = np.clip(around * distance * self.blades / 2 + 0.5, 0, 1)
-            return (crisp + blur * (0.5 - crisp)) * np.clip(radius + 0.5 - distance, 0, 1)
+            angle = np.arctan2(dy, dx) - self.rest - turned + 0.9 * distance / radius
+            crisp = np.clip((np.cos(self.blades * angle) - 0.2) * distance * self.blades / 2 + 0.5, 0, 1)
+            return (crisp + blur * (0.9 - crisp)) * np.clip(radius + 0.5 - distance, 0, 1)
 
-        ellipse(picture, hub, (radius, radius), self.sails[1])
-        paint(
-            picture,
-            (hub[0] - radius, hub[1] - radius, hub[0] + radius, hub[1] + radius),
-            blade,
-            self.sails[0],
-        )
+        box = (hub[0] - radius, hub[1] - radius, hub[0] + radius, hub[1] + radius)
+        paint(picture, box, blades, self.sails)
         ellipse(picture, hub, (size * 0.05, size * 0.05), self.post)
 
 

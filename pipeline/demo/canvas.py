@@ -33,8 +33,8 @@ def paint(
     x = np.arange(left, right, dtype=np.float32)[None, :]
     y = np.arange(top, bottom, dtype=np.float32)[:, None]
     weight = coverage(x, y)
-    region = picture[:, top:bottom, left:right]
-    region += weight * (np.asarray(colour, dtype=np.float32)[:, None, None] - region)
+    for plane, value in zip(picture[:, top:bottom, left:right], colour, strict=True):
+        plane += weight * (np.float32(value) - plane)
 
 
 def ellipse(
@@ -52,8 +52,8 @@ def ellipse(
     rim = softness / 2
 
     def coverage(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        distance = (np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2) - 1) * min(rx, ry)
-        return np.clip((rim - distance) / softness, 0, 1) * opacity
+        distance = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2)
+        return (0.5 + (1 - distance) * (min(rx, ry) / softness)).clip(0, 1) * opacity
 
     paint(picture, (cx - rx - rim, cy - ry - rim, cx + rx + rim, cy + ry + rim), coverage, colour)
 
@@ -65,8 +65,10 @@ def stroke(picture: np.ndarray, start: Point, end: Point, width: float, colour: 
     square = max(dx * dx + dy * dy, 1e-9)
 
     def coverage(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        along = np.clip(((x - x0) * dx + (y - y0) * dy) / square, 0, 1)
-        return np.clip(half + 0.5 - np.hypot(x - x0 - along * dx, y - y0 - along * dy), 0, 1)
+        from_x, from_y = x - x0, y - y0
+        along = (from_x * (dx / square) + from_y * (dy / square)).clip(0, 1)
+        distance = np.sqrt((from_x - along * dx) ** 2 + (from_y - along * dy) ** 2)
+        return (half + 0.5 - distance).clip(0, 1)
 
     box = (min(x0, x1) - half, min(y0, y1) - half, max(x0, x1) + half, max(y0, y1) + half)
     paint(picture, box, coverage, colour)
@@ -86,7 +88,7 @@ def polygon(picture: np.ndarray, corners: Sequence[Point], colour: Colour, opaci
                 depth = ((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) * (turn / length)
                 inside = depth if inside is None else np.minimum(inside, depth)
         assert inside is not None, "a polygon needs at least one edge"
-        return np.clip(inside + 0.5, 0, 1) * opacity
+        return (inside + 0.5).clip(0, 1) * opacity
 
     xs, ys = zip(*corners, strict=True)
     paint(picture, (min(xs), min(ys), max(xs), max(ys)), coverage, colour)
@@ -97,7 +99,7 @@ def glow(picture: np.ndarray, centre: Point, radius: float, colour: Colour, stre
     cx, cy = centre
 
     def coverage(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        fall = np.clip(1 - ((x - cx) ** 2 + (y - cy) ** 2) / (radius * radius), 0, 1)
+        fall = (1 - ((x - cx) / radius) ** 2 - ((y - cy) / radius) ** 2).clip(0, 1)
         return fall * fall * strength
 
     paint(picture, (cx - radius, cy - radius, cx + radius, cy + radius), coverage, colour)

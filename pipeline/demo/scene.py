@@ -13,7 +13,7 @@ from pipeline.demo.landscape import paint_landscape
 from pipeline.demo.timetable import Action, VideoSpec
 
 # Height of each class's actor, in parts of the picture's shorter side.
-_SIZES = {"bounce": 0.50, "flash": 0.52, "open": 0.46, "spin": 0.54, "wave": 0.48}
+_SIZES = {"bounce": 0.54, "flash": 0.52, "open": 0.46, "spin": 0.54, "wave": 0.48}
 _STANDING_FAR, _STANDING_NEAR = ("flash", "open", "spin"), ("bounce", "wave")
 # Which classes can be frozen in mid-action: a door left open, a lamp left on, a flag held still.
 _HOLDABLE = frozenset({"flash", "open", "wave"})

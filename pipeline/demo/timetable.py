@@ -51,7 +51,7 @@ def plan_archive(
     train_videos: int = 24,
     test_videos: int = 8,
     size: tuple[int, int] = (320, 240),
-    fps: int = 15,
+    fps: int = 12,
     min_seconds: float = 30,
     max_seconds: float = 60,
 ) -> list[VideoSpec]:

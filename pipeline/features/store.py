@@ -137,9 +137,10 @@ class FeatureStore:
         )
         if not 0 <= start < stop <= video.num_snippets or covered != stop - start:
             reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
+            stored = sum(chunk.num_snippets for chunk in video.chunks)
             raise InputError(
-                f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: "
-                f"it has {video.num_snippets}, of which {sum(c.num_snippets for c in video.chunks)} are stored{reason}; run extract again"
+                f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: of its "
+                f"{video.num_snippets}, {stored} are{reason}; run extract again"
             )
         runs = self._read_chunks(wanted)
         rows = np.concatenate(runs)

@@ -5,9 +5,9 @@ from models import DetectorConfig, DualDETRConfig, build_detector
 from models.criterion import CriterionConfig, SetCriterion
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target, decode
-from models.losses import TermWeights
 from models.parameter_roles import parameter_roles
 from models.segments import pairwise_tiou
+from tests.models.dualdetr.cases import LOSS
 
 LENGTHS = (32, 27, 20, 32)
 ACTIONS = (
@@ -17,14 +17,13 @@ ACTIONS = (
     (),
 )
 CHANGES = {"num_classes": 3, "dim": 64, "num_queries": 12, "dropout": 0.0}
-DUALDETR_LOSS = CriterionConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
 
 
 @pytest.mark.parametrize(
     ("config", "loss_config"),
     [
         (DeformableDETRConfig.tiny(**CHANGES), CriterionConfig()),
-        (DualDETRConfig.tiny(**CHANGES), DUALDETR_LOSS),
+        (DualDETRConfig.tiny(**CHANGES), LOSS),
     ],
     ids=["deformable_detr", "dualdetr"],
 )

@@ -1,0 +1,31 @@
+"""The whole path as a newcomer runs it, on an archive small enough for a test."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tests.jobs.commands import SMALL_RAY, run_job
+
+
+def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(tmp_path: Path) -> None:
+    quick = ["optimiser.epochs=2", "optimiser.drop_epochs=[]", "windows.train_step=64", "cpus_per_worker=1"]
+    words = [f"out={tmp_path}/out", "train_videos=3", "test_videos=2", f"words={json.dumps(quick)}", *SMALL_RAY]
+    first = run_job("demo", *words)
+    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
+    out = tmp_path / "out"
+    assert len(list((out / "videos").glob("*.mp4"))) == 5
+    segments = pq.read_table(out / "predictions" / "segments")
+    truth = json.loads((out / "videos" / "annotations.json").read_text())
+    assert set(segments["label"].to_pylist()) <= set(truth["classes"])
+    assert set(segments["video_id"].to_pylist()) == set(truth["database"])
+    metrics = json.loads((out / "predictions" / "metrics.json").read_text())
+    assert metrics["num_videos"] == 2
+    assert 0 <= metrics["det_map"]["average"] <= 1
+    assert (out / "timelines.png").read_bytes().startswith(b"\x89PNG")
+
+    again = run_job("demo", *words)
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
+    assert "0 of them to do" in again.stderr
+    assert "all 2 epochs" in again.stderr
+    assert json.loads((out / "predictions" / "metrics.json").read_text()) == metrics

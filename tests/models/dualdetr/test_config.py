@@ -1,0 +1,46 @@
+from typing import Any
+
+import pytest
+
+from models.dualdetr import DualDETRConfig
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_queries": 0}, "num_queries=0 must be at least 1"),
+        ({"dim": 20, "num_heads": 5}, "dim=20 must be a multiple of 8"),
+        ({"num_heads": 16}, r"num_heads=16 must divide 8 channels \(dim=32\)"),
+        ({"dropout": 1.0}, r"dropout=1\.0"),
+        ({"class_prior": 1.0}, r"class_prior=1\.0"),
+        ({"base_duration": 0.0}, r"base_duration=0\.0"),
+        ({"border_margin": 0.25}, r"border_margin=0\.25"),
+        ({"decoding": "two"}, "decoding='two' must be one of instance, boundary, combined, two_branch"),
+        ({"initialisation": "random"}, "initialisation='random' must be one of learnt,"),
+        ({"boundary_attention": "none"}, "boundary_attention='none'"),
+        ({"refinement": "serial"}, "refinement='serial'"),
+        ({"refine_at": "never"}, "refine_at='never'"),
+    ],
+)
+def test_impossible_settings_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DualDETRConfig.tiny(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"decoding": "instance", "refinement": "boundary_to_instance"}, "refinement='boundary_to_instance'"),
+        ({"decoding": "boundary", "refine_at": "last_layer"}, "refine_at='last_layer' needs both levels"),
+        ({"decoding": "instance", "refine_contents": True}, "refine_contents=True needs both levels"),
+        ({"decoding": "combined", "boundary_attention": "pairs"}, "needs decoding='two_branch'"),
+        ({"initialisation": "learnt", "detach_content_init": False}, "needs initialisation='joint'"),
+    ],
+)
+def test_settings_that_would_change_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DualDETRConfig.tiny(**changes)
+
+
+def test_one_branch_may_have_more_heads_than_a_quarter_of_the_channels_allows() -> None:
+    assert DualDETRConfig.tiny(num_heads=16, decoding="combined").num_heads == 16
