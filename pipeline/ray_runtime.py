@@ -5,6 +5,7 @@ import os
 import sys
 
 import ray
+from ray.data._internal.issue_detection.detectors.high_memory_detector import HighMemoryIssueDetector
 
 from pipeline.config import RayConfig
 
@@ -34,6 +35,9 @@ def quiet_data_progress() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = sys.stdout.isatty()
     context.print_on_execution_start = False
+    # It advises changes to `memory=`, which here is a share of the node and not a limit.
+    detectors = context.issue_detectors_config.detectors
+    context.issue_detectors_config.detectors = [d for d in detectors if d is not HighMemoryIssueDetector]
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)

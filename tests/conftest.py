@@ -75,7 +75,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _weed(), "-logdir", str(folder), "server", "-dir", str(folder), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1",
         "-master.port", str(ports[0]), "-volume.port", str(ports[1]), "-filer", "-filer.port", str(ports[2]),
         "-s3", "-s3.port", str(ports[3]), "-s3.config", str(config), "-volume.max", "20",
-        "-master.volumeSizeLimitMB", "64",
+        "-master.volumeSizeLimitMB", "64", "-s3.port.iceberg", "0", "-s3.port.lance", "0",
     ]  # fmt: skip
     with open(folder / "weed.log", "wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

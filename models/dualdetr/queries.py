@@ -29,8 +29,7 @@ class Positions:
 
     @classmethod
     def of_streams(cls, places: Mapping[str, Tensor]) -> "Positions":
-        """From `[B, Q, 1]` of start and end and `[B, Q, 2]` of instance; a level that is not there follows
-        the other one."""
+        """From `[B, Q, 1]` of start and end, `[B, Q, 2]` of instance; an absent level follows the other."""
         boundary = torch.cat((places["start"], places["end"]), dim=-1) if "start" in places else None
         instance = places.get("instance")
         if boundary is None:
@@ -40,9 +39,13 @@ class Positions:
 
     def of(self, stream: str) -> Tensor:
         """The references of a stream: `[B, Q, 1]`, or `[B, Q, 2]` (centre, width) of instance."""
-        return {"start": self.boundary[..., :1], "end": self.boundary[..., 1:], "instance": self.instance}[
-            stream
-        ]
+        match stream:
+            case "start":
+                return self.boundary[..., :1]
+            case "end":
+                return self.boundary[..., 1:]
+            case _:
+                return self.instance
 
     def inside(self) -> "Positions":
         """Both levels with their segments brought `inside` the window."""

@@ -1,36 +1,96 @@
-"""(draft)"""
+"""The demo's archive on disk: H.264 files and their annotations, rendered where they are not there yet."""
 
+import hashlib
+import json
+import logging
 import os
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import av
 
+from pipeline import storage
 from pipeline.demo.scene import frames
-from pipeline.demo.timetable import VideoSpec
+from pipeline.demo.timetable import CLASSES, VideoSpec
+
+logger = logging.getLogger(__name__)
+
+# Usual settings: B-frames, and a key frame every four seconds, so that reading has something to seek over.
+_SECONDS_PER_GROUP = 4
+_ENCODER = {"preset": "veryfast", "crf": "21", "bf": "3"}
+
+
+def render_archive(folder: Path, specs: list[VideoSpec], processes: int | None = None) -> Path:
+    """Render the videos that are not there yet, in parallel, and write `annotations.json` beside them.
+
+    Files are complete or absent, also after a kill. Videos of other specs, or painted by other code, are rendered
+    again.
+
+    Args:
+        folder: made where it is not there.
+        specs: from `plan_archive`.
+        processes: how many render; as many as there are CPUs unless given.
+    Returns:
+        The path of the annotations (ActivityNet-style JSON, seconds).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _forget_other_recipes(folder, specs)
+    missing = [spec for spec in specs if not (folder / f"{spec.video_id}.mp4").exists()]
+    logger.info("%d of %d videos to render in %s", len(missing), len(specs), folder)
+    if missing:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for _ in pool.map(partial(render_video, folder=folder), missing):
+                pass
+    annotations = folder / "annotations.json"
+    storage.write_bytes(str(annotations), json.dumps(truth_of(specs), indent=1).encode())
+    return annotations
 
 
 def render_video(spec: VideoSpec, folder: Path) -> Path:
+    """Encode one video to `folder/<video_id>.mp4`, which appears whole or not at all."""
     path = folder / f"{spec.video_id}.mp4"
-    temporary = path.with_suffix(".partial")
-    with av.open(str(temporary), "w", format="mp4") as c:
-        s = c.add_stream(
-            "libx264",
-            rate=spec.fps,
-            options={"preset": "veryfast", "crf": "21", "g": str(4 * spec.fps), "bf": "3"},
-        )
-        s.width, s.height = spec.size
-        s.pix_fmt = "yuv420p"
-        s.codec_context.thread_count = 1
-        for f in frames(spec):
-            c.mux(s.encode(av.VideoFrame.from_ndarray(f, format="rgb24")))
-        c.mux(s.encode())
-    os.replace(temporary, path)
+    partial_path = path.with_suffix(".partial")
+    with av.open(str(partial_path), "w", format="mp4") as container:
+        options = _ENCODER | {"g": str(_SECONDS_PER_GROUP * spec.fps)}
+        stream = container.add_stream("libx264", rate=spec.fps, options=options)
+        stream.width, stream.height = spec.size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        for picture in frames(spec):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    os.replace(partial_path, path)
     return path
 
 
-def render_archive(folder: Path, specs, processes=2):
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(render_video, specs, [folder] * len(specs)))
+def truth_of(specs: list[VideoSpec]) -> dict[str, object]:
+    """The archive's annotations as ActivityNet-style JSON: exactly the times that are rendered, in seconds."""
+    return {
+        "classes": list(CLASSES),
+        "database": {
+            spec.video_id: {
+                "subset": spec.subset,
+                "duration": spec.duration,
+                "fps": spec.fps,
+                "annotations": [
+                    {"segment": list(spec.seconds(action)), "label": action.label} for action in spec.actions
+                ],
+            }
+            for spec in specs
+        },
+    }
+
+
+def _forget_other_recipes(folder: Path, specs: list[VideoSpec]) -> None:
+    """Delete the videos where they were not made from these specs by this code."""
+    digest = hashlib.sha256(repr(specs).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        if source.name != "run.py":
+            digest.update(source.read_bytes())
+    recipe = folder / "recipe.txt"
+    if not recipe.exists() or recipe.read_text() != digest.hexdigest():
+        for video in folder.glob("*.mp4"):
+            video.unlink()
+        storage.write_bytes(str(recipe), digest.hexdigest().encode())

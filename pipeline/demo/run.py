@@ -14,6 +14,7 @@ from pipeline.annotations.read import read_subset
 from pipeline.compose import compose_config
 from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
 from pipeline.demo.archive import render_archive
+from pipeline.demo.timetable import plan_archive
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate, read_segments
 from pipeline.features.extraction import extract
@@ -36,11 +37,10 @@ def demo(config: DemoConfig) -> Summary:
         storage.join(config.out, name) for name in ("videos", "store", "run", "predictions")
     )
     console.rule(f"render {config.train_videos} training and {config.test_videos} test videos")
-    render_archive(
-        Path(videos), seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos
-    )
+    specs = plan_archive(seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos)
+    annotations = render_archive(Path(videos), specs)
     connect(config.ray)
-    truth = ["dataset=demo", f"dataset.annotations={storage.join(videos, 'annotations.json')}"]
+    truth = ["dataset=demo", f"dataset.annotations={annotations}"]
     features = [f"store={store}"]
     _step(console, extract, ExtractConfig, [f"videos={videos}", *features, "backbone=demo"])
     _step(console, train, TrainConfig, ["experiment=demo", *truth, *features, f"run={run}", *config.words])

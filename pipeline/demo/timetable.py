@@ -55,6 +55,16 @@ def plan_archive(
     min_seconds: float = 30,
     max_seconds: float = 60,
 ) -> list[VideoSpec]:
+    """The videos of an archive: who acts when in each, drawn from `seed`, subset and index alone.
+
+    Args:
+        seed: of the whole archive.
+        train_videos: videos of subset `train`.
+        test_videos: videos of subset `test`; nothing is shared between any two videos.
+        size: (width, height) in pixels.
+        fps: frames a second.
+        min_seconds, max_seconds: between them lie the durations.
+    """
     specs = []
     for subset, count in zip(SUBSETS, (train_videos, test_videos), strict=True):
         for index in range(count):
@@ -68,7 +78,7 @@ def plan_archive(
 
 def _timetable(rng: np.random.Generator, num_frames: int, fps: int) -> tuple[Action, ...]:
     actions = []
-    absent = rng.choice([*CLASSES, None, None])
+    absent = rng.choice([*CLASSES, "", ""])
     for label in CLASSES:
         if label == absent:
             continue

@@ -38,7 +38,7 @@ def sigmoid(x: float) -> float:
 
 
 def logit(p: float) -> float:
-    p = min(max(p, 1e-5), 1 - 1e-5)
+    p = min(max(p, 1e-3), 1 - 1e-3)
     return math.log(p / (1 - p))
 
 
@@ -107,7 +107,7 @@ def test_a_fresh_decoder_repeats_where_the_queries_start(decoding: str) -> None:
     config = DualDETRConfig.tiny(decoding=decoding, decoder_layers=3)
     queries = queries_for(config)
     for prediction in Decoder(config)(queries, memory()):
-        torch.testing.assert_close(prediction.segments, queries.positions.boundary, atol=1e-5, rtol=0)
+        torch.testing.assert_close(prediction.segments, queries.positions.boundary, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("refine_at", ["every_layer", "last_layer"])
