@@ -1,8 +1,11 @@
 """The five actors of the demo and what each looks like at rest and in action.
 
 An actor stands at `at` (the point where it touches the ground) and is `size` pixels tall. `draw(picture, moment)`
-paints it at a moment of its action, or at rest where the moment is None. An action leaves no trace: the pose at
-its first and last instant is the pose at rest.
+paints it at a moment of its action, or at rest where the moment is None. An action leaves no trace: it begins and
+ends where the actor rests.
+
+What a class acts with keeps to a family of hues (flags are reddish, balls greenish), and no other cue is fixed:
+places, sizes and all other colours differ from video to video, and people's clothes have any hue.
 """
 
 import colorsys
@@ -138,21 +141,23 @@ class House:
     def draw(self, picture: np.ndarray, moment: Moment | None) -> None:
         (x, ground), size = self.at, self.size
         half, eaves = size * 0.42, ground - size * 0.66
-        polygon(
-            picture, [(x - half, eaves), (x + half, eaves), (x + half, ground), (x - half, ground)], self.wall
-        )
+        polygon(picture, _rectangle(x - half, eaves, x + half, ground), self.wall)
         ridge = [(x - half * 1.2, eaves), (x - half * 0.5, ground - size), (x + half * 0.5, ground - size)]
         polygon(picture, [*ridge, (x + half * 1.2, eaves)], self.roof)
         left, right, top = x - size * 0.24, x + size * 0.24, ground - size * 0.56
         opened = moment.swell(0.5) if moment else 0.0
         if opened:
-            polygon(picture, [(left, top), (right, top), (right, ground), (left, ground)], self.inside)
+            polygon(picture, _rectangle(left, top, right, ground), self.inside)
         # The free edge swings towards the viewer: it comes nearer the hinge and grows.
         edge, grow = left + (right - left) * math.cos(opened * 1.9), size * 0.07 * math.sin(opened * 1.9)
         panel = [(left, top), (edge, top - grow), (edge, ground + grow), (left, ground)]
         polygon(picture, panel, shade(self.door, 1 - 0.4 * opened))
         knob = (left + (edge - left) * 0.85, (top + ground) / 2)
         ellipse(picture, knob, (size * 0.025, size * 0.025), (0.95, 0.85, 0.4))
+
+
+def _rectangle(left: float, top: float, right: float, bottom: float) -> list[Point]:
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ class Person:
     skin: Colour
     shirt: Colour
     trousers: Colour
-    flag: Colour | None
+    flag: Colour
 
     @staticmethod
     def cast(rng: np.random.Generator, at: Point, size: float) -> "Person":
@@ -216,17 +221,16 @@ class Person:
         angle = raised * (2.7 + 0.5 * swing)
         shoulder = (x + size * 0.07, ground - size * 0.62)
         hand = (shoulder[0] + size * 0.25 * math.sin(angle), shoulder[1] + size * 0.25 * math.cos(angle))
-        if self.flag:
-            tilt = raised * (0.9 * swing)
-            tip = (hand[0] + size * 0.5 * math.sin(tilt), hand[1] - size * 0.5 * math.cos(tilt))
-            stroke(picture, hand, tip, size * 0.03, (0.35, 0.25, 0.15))
-            reach = size * (0.05 + 0.43 * raised)
-            droop = size * 0.3
-            down = (-math.sin(tilt), math.cos(tilt))
-            out = (math.cos(tilt), math.sin(tilt) + 0.3 * raised * swing)
-            low = (tip[0] + down[0] * droop, tip[1] + down[1] * droop)
-            far = [(p[0] + out[0] * reach, p[1] + out[1] * reach) for p in (low, tip)]
-            polygon(picture, [tip, low, *far], self.flag)
+        tilt = raised * (0.9 * swing)
+        tip = (hand[0] + size * 0.5 * math.sin(tilt), hand[1] - size * 0.5 * math.cos(tilt))
+        stroke(picture, hand, tip, size * 0.03, (0.35, 0.25, 0.15))
+        reach = size * (0.05 + 0.43 * raised)
+        droop = size * 0.3
+        down = (-math.sin(tilt), math.cos(tilt))
+        out = (math.cos(tilt), math.sin(tilt) + 0.3 * raised * swing)
+        low = (tip[0] + down[0] * droop, tip[1] + down[1] * droop)
+        far = [(p[0] + out[0] * reach, p[1] + out[1] * reach) for p in (low, tip)]
+        polygon(picture, [tip, low, *far], self.flag)
         stroke(picture, shoulder, hand, size * 0.06, self.skin)
 
     def walk(self, picture: np.ndarray, stride: float) -> None:

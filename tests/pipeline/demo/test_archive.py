@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from pipeline.demo.archive import render_archive, render_video, truth_of
 from pipeline.demo.scene import frames
@@ -33,7 +34,22 @@ def test_files_are_h264_of_the_stated_length_and_rate(small: list[VideoSpec], tm
             assert (stream.width, stream.height) == spec.size
             assert stream.average_rate == spec.fps
             assert float(stream.duration * stream.time_base) == pytest.approx(spec.duration)
-        assert len(decoded(path)) == spec.num_frames
+            pictures = list(container.decode(stream))
+        assert len(pictures) == spec.num_frames
+        assert {picture.pict_type for picture in pictures} >= {PictureType.I, PictureType.P, PictureType.B}
+        keyframes = [picture.time for picture in pictures if picture.key_frame]
+        assert np.diff(keyframes).min() >= 2  # seconds to decode after a seek
+
+
+def test_the_same_spec_gives_the_same_file_whatever_memory_held_before(
+    small: list[VideoSpec], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng()
+    first = render_video(small[0], tmp_path).read_bytes()
+    for _ in range(3):
+        junk = [rng.integers(256, size=rng.integers(1, 2**18), dtype=np.uint8) for _ in range(50)]
+        del junk
+        assert render_video(small[0], tmp_path).read_bytes() == first
 
 
 def test_pictures_act_exactly_when_the_truth_says(small: list[VideoSpec]) -> None:

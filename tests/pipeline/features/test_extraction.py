@@ -111,8 +111,10 @@ def test_hostile_files_are_rows_and_the_good_ones_come_through(archive: Path, tm
     with pytest.raises(InputError, match=r"cut.*truncated"):
         store.load("cut")
 
+    files = {file: file.stat().st_mtime_ns for file in (tmp_path / "store" / "features").iterdir()}
     again = run(videos, tmp_path / "store", "chunk_frames=16", "allow_failures=true")
     assert (again.done, again.already_done, again.failed, again.exit_status) == (0, 1, 5, 0)
+    assert files == {file: file.stat().st_mtime_ns for file in (tmp_path / "store" / "features").iterdir()}
     (videos / "text.mp4").write_bytes((videos / "good.mp4").read_bytes())
     (videos / "cut.mp4").write_bytes(whole)
     (videos / "new.mp4").write_bytes(whole)
