@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,11 @@ import pytest
 from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
 from tests.videos import encode_video
 
+HEAD = """
+import ray, sys
+ray.init(num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, dashboard_port=8299)
+sys.stdin.read()
+"""
 SETTINGS = ["backbone=tiny", "chunk_frames=8", "decode.cpus=0.5", "embed.cpus=0.5"]
 
 
@@ -56,17 +62,28 @@ def test_a_killed_extraction_continues_to_the_same_store(archive: Path, tmp_path
     assert len(rows(whole)) > done_before
 
 
+def wait_for_dashboard(cluster: subprocess.Popen[bytes]) -> None:
+    for _ in range(240):
+        assert cluster.poll() is None, "the Ray head ended"
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:8299/nodes?view=summary", timeout=2) as answer:
+                if "ALIVE" in answer.read().decode():  # so has the agent that starts jobs
+                    return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError("the Ray head's dashboard did not answer in two minutes")
+
+
 def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Path) -> None:
     ray = str(Path(sys.executable).with_name("ray"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
-    head = [
-        ray, "start", "--head", "--port=6399", "--dashboard-port=8299", "--num-cpus=4",
-        "--object-store-memory=200000000", "--include-dashboard=true",
-    ]  # fmt: skip
-    subprocess.run(head, env=environment, check=True, capture_output=True, timeout=120)
+    # Not `ray start`: to end that one takes `ray stop`, which ends every other Ray of the machine, too.
+    cluster = subprocess.Popen([sys.executable, "-c", HEAD], env=environment, stdin=subprocess.PIPE)
     try:
+        wait_for_dashboard(cluster)
         submit = [
             ray, "job", "submit", "--address", "http://127.0.0.1:8299", "--working-dir", ".", "--",
             "python", "jobs/extract.py", f"videos={archive}/clip_0.mp4", f"store={tmp_path}/store", "backbone=tiny",
@@ -84,9 +101,8 @@ def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Pat
         assert refused.returncode != 0
         assert "videos=clips: a relative path" in refused.stdout + refused.stderr
     finally:
-        subprocess.run(
-            [ray, "stop", "--force"], env=environment, check=False, capture_output=True, timeout=60
-        )
+        cluster.kill()  # its Ray ends with it
+        cluster.wait()
 
 
 @pytest.mark.parametrize(
