@@ -48,9 +48,8 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
-    container.flags &= (
-        ~Flags.gen_pts.value
-    )  # guesses for missing timestamps: wrong where frames are reordered
+    # It guesses missing timestamps, wrongly where frames are reordered.
+    container.flags &= ~Flags.gen_pts.value
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
     return container, stream, Fraction(stream.time_base or 1)
@@ -70,9 +69,8 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.
             return
         if packet is None:
             return
-        if (
-            doubtful is not None and packet.size
-        ):  # the packet that ends all, for flushing the decoder, is empty
+        # The packet that ends all, for flushing the decoder, is empty.
+        if doubtful is not None and packet.size:
             yield doubtful
         doubtful = packet if packet.is_corrupt else None
         if doubtful is None:
