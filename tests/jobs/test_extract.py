@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,11 +17,17 @@ from pipeline.features.extraction import extract
 from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
 from tests.videos import encode_video
 
+# Ray says that it is ready before the agent is that starts jobs.
 HEAD = """
-import ray, sys
+import ray, sys, time
+from ray.experimental.internal_kv import _internal_kv_list
 ray.init(num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, dashboard_port=8299)
+while not _internal_kv_list("DASHBOARD_AGENT_ADDR_NODE_ID_PREFIX", namespace="dashboard"):
+    time.sleep(0.2)
+print("ready", flush=True)
 sys.stdin.read()
 """
+HEAD_URL = "http://127.0.0.1:8299"
 SETTINGS = ["backbone=tiny", "chunk_frames=8", "decode.cpus=0.5", "embed.cpus=0.5"]
 
 
@@ -67,30 +72,20 @@ def test_a_killed_extraction_continues_to_the_same_store(
     assert len(rows(whole)) > done_before
 
 
-def wait_for_dashboard(cluster: subprocess.Popen[bytes]) -> None:
-    for _ in range(240):
-        assert cluster.poll() is None, "the Ray head ended"
-        try:
-            with urllib.request.urlopen("http://127.0.0.1:8299/nodes?view=summary", timeout=2) as answer:
-                if "ALIVE" in answer.read().decode():  # so has the agent that starts jobs
-                    return
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError("the Ray head's dashboard did not answer in two minutes")
-
-
 def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Path) -> None:
     ray = str(Path(sys.executable).with_name("ray"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
     # Not `ray start`: to end that one takes `ray stop`, which ends every other Ray of the machine, too.
-    cluster = subprocess.Popen([sys.executable, "-c", HEAD], env=environment, stdin=subprocess.PIPE)
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", HEAD], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
-        wait_for_dashboard(cluster)
+        assert cluster.stdout is not None
+        assert any(line == b"ready\n" for line in cluster.stdout), "the Ray head ended"
         submit = [
-            ray, "job", "submit", "--address", "http://127.0.0.1:8299", "--working-dir", ".", "--",
+            ray, "job", "submit", "--address", HEAD_URL, "--working-dir", ".", "--",
             "python", "jobs/extract.py", f"videos={archive}/clip_0.mp4", f"store={tmp_path}/store", "backbone=tiny",
         ]  # fmt: skip
         job = subprocess.run(
