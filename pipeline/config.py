@@ -312,8 +312,16 @@ class PredictConfig(Settings):
 
 
 def _rising(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    if values is not None and any(low >= high for low, high in itertools.pairwise(values)):
-        raise ValueError("must be rising numbers")
+    if values is not None and (
+        not 1 <= len(values) <= 62 or any(low >= high for low, high in itertools.pairwise(values))
+    ):
+        raise ValueError("must be 1 to 62 rising numbers")
+    return values
+
+
+def _not_empty(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if values == ():
+        raise ValueError("must name at least one")
     return values
 
 
@@ -336,33 +344,33 @@ class EvaluateConfig(Settings):
     """Settings of jobs/evaluate.py."""
 
     predictions: Url = Field(
-        description="URL of a predict output folder, a Parquet file of segments or an ActivityNet results .json"
+        description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
     )
     dataset: DatasetConfig
     protocol: ProtocolName | None = Field(
         None, description="published protocol to score by; null is that of dataset.name, or else custom"
     )
-    metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)] | None = Field(
-        None, description="of det_map, seg_map, ar_at_an, recall_by_length; null is the protocol's choice"
+    metrics: Annotated[tuple[MetricName, ...] | None, AfterValidator(_not_empty)] = Field(
+        None, description="of det_map, seg_map, ar_at_an, recall_by_length; null is the protocol's"
     )
     class_agnostic: bool | None = Field(
-        None, description="score without classes; null does where predictions are all labelled 'action'"
+        None, description="score without classes; null does where all predictions are labelled 'action'"
     )
     distinct_truths: bool = Field(
-        False, description="without classes, count identical true segments once (published figures do not)"
+        False, description="without classes, count identical true segments once (papers do not)"
     )
-    thresholds: Annotated[
-        tuple[Threshold, ...] | None, Field(min_length=1, max_length=62), AfterValidator(_rising)
-    ] = Field(None, description="rising tIoU thresholds of det-mAP; null is the protocol's")
+    thresholds: Annotated[tuple[Threshold, ...] | None, AfterValidator(_rising)] = Field(
+        None, description="rising tIoU thresholds of det-mAP; null is the protocol's"
+    )
     union_epsilon: float | None = Field(
         None, ge=0, description="seconds added to the union in det-mAP's tIoU; null is the protocol's"
     )
-    length_edges: Annotated[
-        tuple[PositiveFloat, ...] | None, Field(min_length=1), AfterValidator(_rising)
-    ] = Field(None, description="rising seconds that cut recall by length into bins; null is the protocol's")
+    length_edges: Annotated[tuple[PositiveFloat, ...] | None, AfterValidator(_rising)] = Field(
+        None, description="rising seconds between the bins of recall by length; null is the protocol's"
+    )
     segmentation: SegmentationOverride = SegmentationOverride()
     results_json: OptionalUrl = Field(
-        None, description="URL to which the predictions are written as ActivityNet results JSON, too"
+        None, description="URL to write the predictions to, too, as ActivityNet results JSON"
     )
     out: OptionalUrl = Field(None, description="URL of metrics.json; null writes it beside the predictions")
 

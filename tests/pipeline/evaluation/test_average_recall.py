@@ -108,9 +108,10 @@ def test_many_proposals_agree_with_plain_loops_whatever_the_block_size(monkeypat
             zip(start, rng.uniform(1, 9, 350), np.round(rng.uniform(size=350), 2), strict=True)
         )
     ]
+    protocol = ProposalProtocol((0.3, 0.5, 0.8), max_proposals=20)
     predicted, true = rows[:320], [row[:4] for row in rows[320:]]
-    expected = loop_written.average_recall(predicted, true, ACTIVITYNET_PROPOSALS.thresholds, 100)
+    expected = loop_written.average_recall(predicted, true, protocol.thresholds, 20)
     for pairs in (1000, 1 << 20):
         monkeypatch.setattr(matching, "_PAIRS_PER_BLOCK", pairs)
-        result = average_recall(segments_table(predicted), truth(true, ("run",), VIDEOS))
+        result = average_recall(segments_table(predicted), truth(true, ("run",), VIDEOS), protocol)
         np.testing.assert_allclose(result.recall, expected, rtol=0, atol=1e-9)

@@ -152,7 +152,7 @@ def test_agrees_with_plain_loops(predicted, true, durations, sampling, strict, s
     assert result.mean == pytest.approx(np.mean(expected), abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 60), st.floats(0.5, 200), st.integers(-3, 70), st.integers(-3, 70))
 def test_strict_bounds_are_exact_on_the_positions_themselves(num_positions, duration, first, last):
     grid = make_grid(videos(("v", duration, num_positions / duration)), None, 1)
