@@ -64,7 +64,13 @@ def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> 
     if agnostic:
         predictions, truth = without_classes(predictions, truth, distinct_truths=config.distinct_truths)
     detection = detection_map(predictions, truth, protocol.detection)
-    wanted = protocol.metrics
+    segmentation = recall = by_length = None
+    if "seg_map" in protocol.metrics:
+        segmentation = segmentation_map(predictions, truth, protocol.segmentation)
+    if "ar_at_an" in protocol.metrics:
+        recall = average_recall(predictions, truth, protocol.proposals)
+    if "recall_by_length" in protocol.metrics:
+        by_length = recall_by_length(detection.found, truth.instances, protocol.length_edges)
     return Evaluation(
         dataset=config.dataset.name,
         subset=config.dataset.test_subset,
@@ -73,30 +79,26 @@ def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> 
         class_agnostic=agnostic,
         num_videos=truth.videos.num_rows,
         num_truths=truth.instances.num_rows,
-        metrics=wanted,
+        metrics=protocol.metrics,
         detection=detection,
-        segmentation=segmentation_map(predictions, truth, protocol.segmentation)
-        if "seg_map" in wanted
-        else None,
-        recall=average_recall(predictions, truth, protocol.proposals) if "ar_at_an" in wanted else None,
-        by_length=recall_by_length(detection.found, truth.instances, protocol.length_edges)
-        if "recall_by_length" in wanted
-        else None,
+        segmentation=segmentation,
+        recall=recall,
+        by_length=by_length,
     )
 
 
 def _check_overlap(predictions: pa.Table, truth: Annotations, config: EvaluateConfig, agnostic: bool) -> None:
-    """A result of 0 should mean bad predictions, not those of another dataset."""
-    known = {"video_id": truth.videos["video_id"].to_pylist(), "label": truth.labels}
-    remedies = {
-        "video_id": f"none is a video of subset {config.dataset.test_subset!r} of dataset.annotations",
-        "label": "none is a class of dataset.annotations; class_agnostic=true scores without classes",
-    }
-    for column, remedy in remedies.items():
+    """A score of 0 should mean bad predictions, not those of another dataset."""
+    subset = config.dataset.test_subset
+    checks = [("video_id", truth.videos["video_id"].to_pylist(), f"none is a video of subset {subset!r}")]
+    if not agnostic:
+        remedy = "none is a class of dataset.annotations; class_agnostic=true scores without classes"
+        checks.append(("label", truth.labels, remedy))
+    for column, known, problem in checks:
         given = predictions[column].unique().to_pylist()
-        if given and not set(given) & set(known[column]) and not (agnostic and column == "label"):
+        if given and not set(given) & set(known):
             shown = ", ".join(map(repr, given[:3]))
-            raise InputError(f"predictions={config.predictions}: of its {column} values ({shown}) {remedy}")
+            raise InputError(f"predictions={config.predictions}: of its {column} values ({shown}) {problem}")
 
 
 def _folder_of(predictions: str) -> str:

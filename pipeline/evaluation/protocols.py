@@ -102,6 +102,7 @@ def chosen_protocol(config: EvaluateConfig) -> tuple[ProtocolName, Protocol]:
 def changed_settings(config: EvaluateConfig) -> tuple[str, ...]:
     """The settings by which the numbers differ from the published protocol's."""
     own = {key: getattr(config, key) for key in ("thresholds", "union_epsilon", "length_edges")}
+    own["distinct_truths"] = config.distinct_truths or None
     dense = {f"segmentation.{key}": value for key, value in config.segmentation.model_dump().items()}
     return tuple(_given(own | dense))
 

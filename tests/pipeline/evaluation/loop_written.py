@@ -134,12 +134,15 @@ def dense_scores(predictions, num_positions, rate, shift):
 
 
 def segmentation_ap(predictions, truths, durations, labels, frames_per_second, stride, strict, shift):
-    """AP by label over the positions of all videos; `durations` are seconds by video."""
+    """AP by label over the positions of all videos; `durations` are seconds by video.
+
+    A video that is a millionth of a frame short of a whole one has that frame.
+    """
     table = []
     for label in labels:
         pooled = []
         for video, duration in durations.items():
-            num_positions = int(duration * frames_per_second) // stride
+            num_positions = int(duration * frames_per_second + 1e-6) // stride
             if num_positions == 0:
                 continue
             rate = num_positions / duration

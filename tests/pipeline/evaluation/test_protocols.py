@@ -48,6 +48,7 @@ def test_the_settings_choose_another_protocol_and_change_it():
         "thresholds=[0.25,0.5]",
         "union_epsilon=0.5",
         "length_edges=[2,4]",
+        "distinct_truths=true",
         "segmentation.fps=25",
         "segmentation.index_shift=false",
     )
@@ -62,6 +63,7 @@ def test_the_settings_choose_another_protocol_and_change_it():
         "thresholds",
         "union_epsilon",
         "length_edges",
+        "distinct_truths",
         "segmentation.fps",
         "segmentation.index_shift",
     )
