@@ -6,7 +6,7 @@ from pipeline.summary import Summary
 
 
 def run(config: EvaluateConfig) -> Summary:
-    """Score predicted segments against the truth: a table on the screen and metrics.json."""
+    """Score predicted segments by the dataset's published protocol: tables on the screen and metrics.json."""
     from pipeline.evaluation.evaluate import evaluate  # after the settings are checked: it takes seconds
 
     return evaluate(config)

@@ -5,13 +5,12 @@ After a deliberate change: python -m tests.test_public_surface > tests/public_su
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA
+from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.compose import described_keys
 from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
-from pipeline.evaluation.detection_map import DetectionMAP, DetectionProtocol
+from pipeline.evaluation.evaluate import score
 from pipeline.failures import FAILURES_SCHEMA, FailureKind
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
@@ -40,15 +39,30 @@ def surface() -> str:
     for name, schema in SCHEMAS.items():
         lines += [f"column {name} {_column(field)}" for field in schema]
     lines += [f"failure {kind}" for kind in FailureKind]
-    scored = DetectionMAP(
-        DetectionProtocol("p", (0.5,)), {"c": np.zeros(1)}, np.zeros(1), 0.0, 0, {"c": 0}, 0, 0, 0
-    )
-    lines += [f"metric {name}" for name in _names(scored.metrics())]
+    lines += [f"metric {name}" for name in _names(_evaluation())]
     return "\n".join(lines) + "\n"
 
 
 def _column(field: pa.Field) -> str:
     return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"
+
+
+def _evaluation() -> dict[str, object]:
+    """metrics.json of one true instance of class `c`, 1 s long and found."""
+    config = EvaluateConfig(
+        predictions="predictions",
+        dataset={"name": "multithumos", "annotations": "truth"},
+        thresholds=(0.5,),
+        length_edges=(3.0,),
+    )
+    video = {"video_id": ["v"]}
+    segment = video | {"t_start": [0.0], "t_end": [1.0], "label": ["c"]}
+    truth = Annotations(
+        pa.table(video | {"subset": ["test"], "duration": [4.0], "fps": [None]}, schema=VIDEOS_SCHEMA),
+        pa.table(segment, schema=INSTANCES_SCHEMA),
+        ("c",),
+    )
+    return score(pa.table(segment | {"score": [1.0]}, schema=SEGMENTS_SCHEMA), truth, config).to_json()
 
 
 def _names(metrics: dict[str, object], prefix: str = "") -> list[str]:

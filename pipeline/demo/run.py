@@ -16,7 +16,8 @@ from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictCo
 from pipeline.demo.archive import render_archive
 from pipeline.demo.timetable import plan_archive
 from pipeline.errors import InputError
-from pipeline.evaluation.evaluate import evaluate, read_segments
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.predictions import read_segments
 from pipeline.features.extraction import extract
 from pipeline.inference.predict import predict
 from pipeline.job import terminal

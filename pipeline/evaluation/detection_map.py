@@ -1,19 +1,17 @@
 """Detection mAP: how well scored segments agree with the truth, class by class, over tIoU thresholds."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
 from pipeline.evaluation.average_precision import interpolated_average_precision
+from pipeline.evaluation.indexed import index_segments
 from pipeline.evaluation.matching import match_by_score
 from pipeline.evaluation.segments_table import check_segments
-
-TENTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
@@ -21,17 +19,22 @@ class DetectionProtocol:
     """What a published detection mAP depends on besides predictions and truth.
 
     Attributes:
-        name: goes into `metrics.json`.
         thresholds: rising tIoU thresholds.
         union_epsilon: added to the union in tIoU (seconds); 0 for plain tIoU.
+        classes: those that count in the mean: `all` labels of the annotations (one without a true instance
+            has AP 0), or only those `with_truth` in the scored videos (all, if none has any).
     """
 
-    name: str
-    thresholds: tuple[float, ...] = TENTHS
+    thresholds: tuple[float, ...]
     union_epsilon: float = 0.0
+    classes: Literal["all", "with_truth"] = "all"
 
 
-POINTTAD = DetectionProtocol("pointtad", TENTHS, union_epsilon=1e-4)
+# MultiTHUMOS, Charades and TSU, as PointTAD evaluates.
+POINTTAD = DetectionProtocol((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), union_epsilon=1e-4)
+# The ActivityNet toolkit, with ActivityNet's thresholds and with those usual for THUMOS14.
+ACTIVITYNET = DetectionProtocol((0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95), classes="with_truth")
+THUMOS = DetectionProtocol((0.3, 0.4, 0.5, 0.6, 0.7), classes="with_truth")
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class DetectionMAP:
 
     Attributes:
         protocol: how it was computed.
-        per_class: AP `[T]` of each label, in the order of the annotations' labels.
-        map_per_threshold: `[T]`, mean over the labels.
+        per_class: AP `[T]` of each label that counts in the mean, in the order of the annotations' labels.
+        map_per_threshold: `[T]`, mean over these labels.
         average: mean over the thresholds.
-        num_videos: videos in the truth.
-        truths_per_class: true instances of each label.
+        found: `[M, T]` bool, the true instances that a prediction hit, in the annotations' order.
+        truths_per_class: true instances of each label that counts.
         num_predictions: predictions that were scored.
         ignored_video: predictions left out because their video is not in the truth.
         ignored_label: predictions left out because their label is not one of the annotations'.
@@ -54,29 +57,16 @@ class DetectionMAP:
     per_class: dict[str, np.ndarray]
     map_per_threshold: np.ndarray
     average: float
-    num_videos: int
+    found: np.ndarray
     truths_per_class: dict[str, int]
     num_predictions: int
     ignored_video: int
     ignored_label: int
 
-    def metrics(self) -> dict[str, Any]:
-        """The content of `metrics.json`: plain numbers and strings, AP as fractions keyed by threshold."""
-        return {
-            "protocol": self.protocol.name,
-            "union_epsilon": self.protocol.union_epsilon,
-            "det_map": self._by_threshold(self.map_per_threshold),
-            "per_class": {label: self._by_threshold(ap) for label, ap in self.per_class.items()},
-            "num_videos": self.num_videos,
-            "num_truths": sum(self.truths_per_class.values()),
-            "num_predictions": self.num_predictions,
-            "ignored_video": self.ignored_video,
-            "ignored_label": self.ignored_label,
-        }
-
-    def _by_threshold(self, ap: np.ndarray) -> dict[str, float]:
-        keyed = {f"{t:g}": float(value) for t, value in zip(self.protocol.thresholds, ap, strict=True)}
-        return keyed | {"average": float(ap.mean())}
+    def by_threshold(self, values: np.ndarray) -> dict[str, float]:
+        """`values [T]` keyed by threshold (`"0.5"`), with their `average`."""
+        keyed = {f"{t:g}": float(v) for t, v in zip(self.protocol.thresholds, values, strict=True)}
+        return keyed | {"average": float(values.mean())}
 
 
 def detection_map(
@@ -85,59 +75,47 @@ def detection_map(
     """Score predictions against the truth of one subset.
 
     For each class the predictions of all videos are ranked by falling score (of equal scores, the earlier
-    row first) and matched within their video as `match_by_score` says. Every label counts in the mean: one
-    without predictions, or without a true instance, has AP 0. True instances that are reversed or of no
-    length cannot be hit, but count as positives.
+    row first) and matched within their video as `match_by_score` says. A label without predictions has AP 0.
+    True instances that are reversed or of no length cannot be hit, but count as positives.
 
     Args:
         predictions: table with the columns of `SEGMENTS_SCHEMA`.
         annotations: the truth, usually `read_...(..., raw=True).subset(...)`.
-        protocol: thresholds and tIoU; the default is PointTAD's, of MultiTHUMOS, Charades and TSU.
+        protocol: thresholds, tIoU and the classes of the mean.
     Raises:
         InputError: a column of `predictions` is missing or unusable, or the annotations have no label.
     """
     if not annotations.labels:
         raise InputError("the annotations have no class, so there is nothing to average over")
-    table = check_segments(predictions)
-    video, label = _indices(table, annotations)
-    known = np.flatnonzero((video >= 0) & (label >= 0))
-    ranked = known[np.argsort(-table["score"].to_numpy()[known], kind="stable")]
-    truth_video, truth_label = _indices(annotations.instances, annotations)
+    indexed = index_segments(check_segments(predictions), annotations)
+    ranked = indexed[(indexed.videos >= 0) & (indexed.labels >= 0)].best_first()
+    truth = index_segments(annotations.instances, annotations)
 
     num_labels = len(annotations.labels)
-    hits = match_by_score(
-        _segments(table)[ranked],
-        video[ranked] * num_labels + label[ranked],
-        _segments(annotations.instances),
-        truth_video * num_labels + truth_label,
+    num_truths = np.bincount(truth.labels, minlength=num_labels)
+    everyone = protocol.classes == "all" or not len(truth)
+    counted = [c for c in range(num_labels) if everyone or num_truths[c]]
+    matches = match_by_score(
+        ranked.seconds,
+        ranked.videos * num_labels + ranked.labels,
+        truth.seconds,
+        truth.videos * num_labels + truth.labels,
         np.array(protocol.thresholds),
         protocol.union_epsilon,
     )
-    num_truths = np.bincount(truth_label, minlength=num_labels).tolist()
     ap = np.stack(
-        [interpolated_average_precision(hits[label[ranked] == c], num_truths[c]) for c in range(num_labels)]
+        [interpolated_average_precision(matches.hits[ranked.labels == c], num_truths[c]) for c in counted]
     )
+    names = [annotations.labels[c] for c in counted]
     map_per_threshold = ap.mean(axis=0)
     return DetectionMAP(
         protocol=protocol,
-        per_class=dict(zip(annotations.labels, ap, strict=True)),
+        per_class=dict(zip(names, ap, strict=True)),
         map_per_threshold=map_per_threshold,
         average=float(map_per_threshold.mean()),
-        num_videos=annotations.videos.num_rows,
-        truths_per_class=dict(zip(annotations.labels, num_truths, strict=True)),
+        found=matches.found,
+        truths_per_class=dict(zip(names, num_truths[counted].tolist(), strict=True)),
         num_predictions=len(ranked),
-        ignored_video=int(np.sum(video < 0)),
-        ignored_label=int(np.sum((video >= 0) & (label < 0))),
+        ignored_video=int(np.sum(indexed.videos < 0)),
+        ignored_label=int(np.sum((indexed.videos >= 0) & (indexed.labels < 0))),
     )
-
-
-def _indices(table: pa.Table, annotations: Annotations) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of each row's video and label in the annotations, -1 where they have none."""
-    labels = pa.array(annotations.labels, type=pa.string())
-    video = pc.fill_null(pc.index_in(table["video_id"], annotations.videos["video_id"]), -1)
-    label = pc.fill_null(pc.index_in(table["label"], labels), -1)
-    return video.to_numpy().astype(np.int64), label.to_numpy().astype(np.int64)
-
-
-def _segments(table: pa.Table) -> np.ndarray:
-    return np.stack([table["t_start"].to_numpy(), table["t_end"].to_numpy()], axis=1)

@@ -1,71 +1,104 @@
-"""Evaluation: a table of segments against a dataset's truth."""
+"""Evaluation: a table of segments against a dataset's truth, by the dataset's published protocol."""
 
 import json
 import posixpath
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.read import read_subset
 from pipeline.config import EvaluateConfig
 from pipeline.errors import InputError
-from pipeline.evaluation.detection_map import DetectionMAP, DetectionProtocol, detection_map
-from pipeline.evaluation.metrics_table import metrics_table
-from pipeline.evaluation.segments_table import check_segments
-from pipeline.inference.schema import SEGMENTS_SCHEMA
+from pipeline.evaluation.average_recall import average_recall
+from pipeline.evaluation.class_agnostic import is_class_agnostic, without_classes
+from pipeline.evaluation.detection_map import detection_map
+from pipeline.evaluation.length_recall import recall_by_length
+from pipeline.evaluation.metrics_table import metrics_tables
+from pipeline.evaluation.predictions import read_segments
+from pipeline.evaluation.protocols import changed_settings, chosen_protocol
+from pipeline.evaluation.result import Evaluation
+from pipeline.evaluation.results_json import write_results
+from pipeline.evaluation.segmentation_map import segmentation_map
 from pipeline.job import terminal
 from pipeline.summary import Summary
 
 
 def evaluate(config: EvaluateConfig) -> Summary:
-    """Score predicted segments against the truth: a table on the screen and metrics.json."""
-    result = score(config)
-    terminal().print(metrics_table(result))
-    out = config.out or storage.join(_folder_of(config.predictions), "metrics.json")
-    metrics = {"dataset": config.dataset.name, "subset": config.dataset.test_subset, **result.metrics()}
-    storage.write_bytes(out, json.dumps(metrics, indent=2).encode())
+    """Score predicted segments against the truth: tables on the screen and metrics.json."""
+    truth = read_subset(config.dataset, config.dataset.test_subset, raw=True)
+    predictions = read_segments(config.predictions, truth.videos["video_id"].to_pylist())
+    result = score(predictions, truth, config)
+    for table in metrics_tables(result):
+        terminal().print(table)
+    outputs = {"metrics": config.out or storage.join(_folder_of(config.predictions), "metrics.json")}
+    storage.write_bytes(outputs["metrics"], json.dumps(result.to_json(), indent=2).encode())
+    if config.results_json is not None:
+        storage.write_bytes(config.results_json, write_results(predictions))
+        outputs["results"] = config.results_json
     return Summary(
         job="evaluate",
         unit="videos",
         total=result.num_videos,
         done=result.num_videos,
-        outputs={"metrics": out},
-        figures={"average detection mAP": f"{100 * result.average:.2f} %"},
+        outputs=outputs,
+        figures=result.figures(),
     )
 
 
-def score(config: EvaluateConfig) -> DetectionMAP:
-    """Detection mAP by the protocol that the configuration asks for."""
-    truth = read_subset(config.dataset, config.dataset.test_subset, raw=True)
-    protocol = DetectionProtocol(config.dataset.name, config.thresholds, config.union_epsilon)
-    return detection_map(read_segments(config.predictions), truth, protocol)
+def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> Evaluation:
+    """Every metric that the settings ask for.
 
-
-def read_segments(predictions: str) -> pa.Table:
-    """The segments that predict wrote: all of `<predictions>/segments/`, or one Parquet file of that schema.
-
-    Raises InputError where there are none, or the table has other columns.
+    Args:
+        predictions: table of `SEGMENTS_SCHEMA`.
+        truth: the subset to score on, raw.
+        config: the protocol and its changes; says how classes are treated.
+    Raises:
+        InputError: predictions and truth have no video or no label in common, or a metric lacks something.
     """
-    folder = storage.join(predictions, "segments")
-    if storage.is_folder(folder):
-        files = [file.url for file in storage.list_files(folder) if file.url.endswith(".parquet")]
-    elif storage.exists(predictions) and not storage.is_folder(predictions):
-        files = [predictions]
-    else:
-        raise InputError(
-            f"predictions={predictions}: neither a folder with segments/ nor a Parquet file; run predict first"
-        )
-    return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *map(_read_file, files)])
+    name, protocol = chosen_protocol(config)
+    agnostic = config.class_agnostic
+    if agnostic is None:
+        agnostic = is_class_agnostic(predictions, truth)
+    _check_overlap(predictions, truth, config, agnostic)
+    if agnostic:
+        predictions, truth = without_classes(predictions, truth, distinct_truths=config.distinct_truths)
+    detection = detection_map(predictions, truth, protocol.detection)
+    segmentation = recall = by_length = None
+    if "seg_map" in protocol.metrics:
+        segmentation = segmentation_map(predictions, truth, protocol.segmentation)
+    if "ar_at_an" in protocol.metrics:
+        recall = average_recall(predictions, truth, protocol.proposals)
+    if "recall_by_length" in protocol.metrics:
+        by_length = recall_by_length(detection.found, truth.instances, protocol.length_edges)
+    return Evaluation(
+        dataset=config.dataset.name,
+        subset=config.dataset.test_subset,
+        protocol=name,
+        changed=changed_settings(config),
+        class_agnostic=agnostic,
+        num_videos=truth.videos.num_rows,
+        num_truths=truth.instances.num_rows,
+        metrics=protocol.metrics,
+        detection=detection,
+        segmentation=segmentation,
+        recall=recall,
+        by_length=by_length,
+    )
 
 
-def _read_file(url: str) -> pa.Table:
-    with storage.open_read(url) as stream:
-        try:
-            table = pq.read_table(stream)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{url}: not a Parquet file ({error})") from error
-    return check_segments(table, url)
+def _check_overlap(predictions: pa.Table, truth: Annotations, config: EvaluateConfig, agnostic: bool) -> None:
+    """A score of 0 should mean bad predictions, not those of another dataset."""
+    subset = config.dataset.test_subset
+    checks = [("video_id", truth.videos["video_id"].to_pylist(), f"none is a video of subset {subset!r}")]
+    if not agnostic:
+        remedy = "none is a class of dataset.annotations; class_agnostic=true scores without classes"
+        checks.append(("label", truth.labels, remedy))
+    for column, known, problem in checks:
+        given = predictions[column].unique().to_pylist()
+        if given and not set(given) & set(known):
+            shown = ", ".join(map(repr, given[:3]))
+            raise InputError(f"predictions={config.predictions}: of its {column} values ({shown}) {problem}")
 
 
 def _folder_of(predictions: str) -> str:

@@ -1,11 +1,20 @@
 """Which predictions hit a true segment: greedy matching by score, at every tIoU threshold at once."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 # About so many prediction-truth pairs are looked at together, which bounds memory.
 _PAIRS_PER_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Who met whom: `hits [N, T]` of the predictions and `found [M, T]` of the truths, bool, by threshold."""
+
+    hits: np.ndarray
+    found: np.ndarray
 
 
 def temporal_iou(first: np.ndarray, second: np.ndarray, union_epsilon: float = 0.0) -> np.ndarray:
@@ -31,7 +40,7 @@ def match_by_score(
     truth_groups: np.ndarray,
     thresholds: np.ndarray,
     union_epsilon: float = 0.0,
-) -> np.ndarray:
+) -> Matches:
     """Give each prediction, best score first, the free truth of its group that it overlaps most.
 
     A truth is taken once: where the best one is already taken, the prediction falls through to the next best
@@ -47,7 +56,7 @@ def match_by_score(
         thresholds: `[T]` rising tIoU thresholds in (0, 1], at most 62.
         union_epsilon: see `temporal_iou`.
     Returns:
-        `[N, T]` bool, True where the prediction hits a truth at that threshold.
+        Which predictions hit a truth at each threshold, and which truths were hit.
     """
     in_range = 0 < len(thresholds) <= 62 and thresholds[0] > 0 and thresholds[-1] <= 1
     if not in_range or np.any(np.diff(thresholds) <= 0):
@@ -56,7 +65,7 @@ def match_by_score(
     # that truth m is gone at threshold t. As thresholds rise, those that a pair reaches are the lowest bits.
     hit = [0] * len(segments)
     taken = [0] * len(truth_segments)
-    for prediction, truth, iou in _overlapping_pairs(
+    for prediction, truth, iou in overlapping_pairs(
         segments, groups, truth_segments, truth_groups, thresholds[0], union_epsilon
     ):
         reached = (1 << np.searchsorted(thresholds, iou, side="right")) - 1
@@ -64,11 +73,10 @@ def match_by_score(
             won = bits & ~hit[p] & ~taken[m]
             hit[p] |= won
             taken[m] |= won
-    bits = np.array(hit, dtype=np.int64)
-    return (bits[:, None] >> np.arange(len(thresholds)) & 1).astype(bool)
+    return Matches(_unpacked(hit, len(thresholds)), _unpacked(taken, len(thresholds)))
 
 
-def _overlapping_pairs(
+def overlapping_pairs(
     segments: np.ndarray,
     groups: np.ndarray,
     truth_segments: np.ndarray,
@@ -76,7 +84,11 @@ def _overlapping_pairs(
     lowest: float,
     union_epsilon: float,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Blocks of (prediction index, truth index, tIoU >= lowest), by prediction, falling tIoU, truth index."""
+    """Every prediction and truth of one group whose tIoU reaches `lowest`; arguments as of `match_by_score`.
+
+    Yields:
+        Blocks of (prediction index, truth index, tIoU), by prediction, falling tIoU, truth index.
+    """
     by_group = np.argsort(truth_groups, kind="stable")
     sorted_groups = truth_groups[by_group]
     first = np.searchsorted(sorted_groups, groups, side="left")
@@ -91,3 +103,8 @@ def _overlapping_pairs(
         prediction, truth, iou = prediction[near], truth[near], iou[near]
         order = np.lexsort((truth, -iou, prediction))
         yield prediction[order], truth[order], iou[order]
+
+
+def _unpacked(bits: list[int], width: int) -> np.ndarray:
+    """The lowest `width` bits of each number as a row of bool."""
+    return (np.array(bits, dtype=np.int64)[:, None] >> np.arange(width) & 1).astype(bool)

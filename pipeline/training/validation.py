@@ -7,6 +7,7 @@ import pyarrow as pa
 from pipeline.annotations.canonical import Annotations
 from pipeline.config import TrainConfig
 from pipeline.evaluation.detection_map import DetectionMAP, detection_map
+from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
 from pipeline.features.store import VideoFeatures
 from pipeline.inference.detect import detect_videos
 from pipeline.inference.tables import segments_table
@@ -48,7 +49,8 @@ def validate(
     detector.train()
     shares = [_from_bytes(content) for content in workers.gather(_to_bytes(mine))]
     # The metric breaks ties in score by row order, which must not depend on who took which video.
-    return detection_map(pa.concat_tables(shares).sort_by("video_id"), subject.truth)
+    found_by_all = pa.concat_tables(shares).sort_by("video_id")
+    return detection_map(found_by_all, subject.truth, PROTOCOLS[protocol_name(config.dataset.name)].detection)
 
 
 def _to_bytes(table: pa.Table) -> bytes:

@@ -1,4 +1,7 @@
-"""Detection mAP as plain loops from its definition: slow, obvious, and sharing no code with raytad."""
+"""The metrics as plain loops from their definitions: slow, obvious, and sharing no code with raytad."""
+
+import math
+import struct
 
 
 def tiou(a, b, union_epsilon):
@@ -64,4 +67,93 @@ def detection_map(predictions, truths, labels, thresholds, union_epsilon):
                 for threshold in thresholds
             ]
         )
+    return table
+
+
+def average_recall(predictions, truths, thresholds, most):
+    """Recall by threshold and AN = 1 ... most, as the ActivityNet toolkit defines the average number AN.
+
+    Rows as in `detection_map`; labels are not looked at.
+    """
+    videos = list(dict.fromkeys(truth[0] for truth in truths))
+    proposals = {
+        video: sorted((row for row in predictions if row[0] == video), key=lambda row: -row[4])
+        for video in videos
+    }
+    total = sum(len(rows) for rows in proposals.values())
+    if total == 0:
+        return [[0.0] * most for _ in thresholds]
+    for rows in proposals.values():
+        del rows[int(len(rows) * (most * float(len(videos)) / total)) :]
+    total = sum(len(rows) for rows in proposals.values())
+    table = []
+    for threshold in thresholds:
+        line = []
+        for an in range(1, most + 1):
+            share = an / most * (most * float(len(videos)) / total)
+            covered = 0
+            for video, start, end, _ in truths:
+                given = proposals[video][: int(len(proposals[video]) * share)]
+                covered += any(tiou(row[1:3], (start, end), 0.0) >= threshold for row in given)
+            line.append(covered / len(truths))
+        table.append(line)
+    return table
+
+
+def true_positions(truths, num_positions, rate, strict):
+    """Whether each position of a video is true. Rows are (start, end), of one class and video."""
+    positions = [False] * num_positions
+    for start, end in truths:
+        if strict:
+            for f in range(num_positions):
+                if start < f / rate < end:
+                    positions[f] = True
+        else:
+            for f in range(int(start * rate), int(end * rate) + 1):
+                if 0 <= f < num_positions:
+                    positions[f] = True
+    return positions
+
+
+def dense_scores(predictions, num_positions, rate, shift):
+    """The score at each position of a video. Rows are (start, end, score), of one class and video."""
+    best = {}
+    for start, end, score in predictions:
+        if score > 0.01:
+            for f in range(int(start * rate), int(end * rate)):
+                if 0 <= f < num_positions:
+                    best[f] = max(best.get(f, 0.0), score)
+    dense = []
+    for f in range(num_positions):
+        total = 0.0
+        for place, score in best.items():
+            distance = f + shift - place
+            total += 5 * score * math.exp(-(distance**2) / (2 * 3**2)) / (3 * math.sqrt(2 * math.pi))
+        dense.append(struct.unpack("f", struct.pack("f", total))[0])  # the reference keeps float32
+    return dense
+
+
+def segmentation_ap(predictions, truths, durations, labels, frames_per_second, stride, strict, shift):
+    """AP by label over the positions of all videos; `durations` are seconds by video.
+
+    A video that is a millionth of a frame short of a whole one has that frame.
+    """
+    table = []
+    for label in labels:
+        pooled = []
+        for video, duration in durations.items():
+            num_positions = int(duration * frames_per_second + 1e-6) // stride
+            if num_positions == 0:
+                continue
+            rate = num_positions / duration
+            mine = [(row[1], row[2], row[4]) for row in predictions if row[0] == video and row[3] == label]
+            true = [(row[1], row[2]) for row in truths if row[0] == video and row[3] == label]
+            scores = dense_scores(mine, num_positions, rate, shift)
+            pooled += zip(scores, true_positions(true, num_positions, rate, strict), strict=True)
+        hits, precisions = 0, []
+        for rank, (_, positive) in enumerate(sorted(pooled, key=lambda pair: -pair[0]), start=1):
+            if positive:
+                hits += 1
+                precisions.append(hits / rank)
+        table.append(sum(precisions) / len(precisions) if precisions else 0.0)
     return table

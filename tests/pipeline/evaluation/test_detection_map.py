@@ -1,41 +1,27 @@
 """Detection mAP against hand-computed tables and against plain loops."""
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.errors import InputError
 from pipeline.evaluation import matching
-from pipeline.evaluation.detection_map import POINTTAD, DetectionProtocol, detection_map
-from pipeline.inference.schema import SEGMENTS_SCHEMA
+from pipeline.evaluation.detection_map import ACTIVITYNET, POINTTAD, THUMOS, DetectionProtocol, detection_map
 from tests.pipeline.evaluation import loop_written
-
-
-def segments_table(rows):
-    return pa.Table.from_pylist(
-        [dict(zip(SEGMENTS_SCHEMA.names, row, strict=True)) for row in rows], SEGMENTS_SCHEMA
-    )
-
-
-def truth(rows, labels, videos=("v", "w")):
-    return Annotations(
-        pa.Table.from_pylist(
-            [{"video_id": v, "subset": "test", "duration": 100.0} for v in videos], VIDEOS_SCHEMA
-        ),
-        pa.Table.from_pylist(
-            [dict(zip(INSTANCES_SCHEMA.names, row, strict=True)) for row in rows], INSTANCES_SCHEMA
-        ),
-        tuple(labels),
-    )
+from tests.pipeline.evaluation.cases import (
+    LABELS,
+    VIDEOS,
+    predicted_rows,
+    segments_table,
+    true_rows,
+    truth,
+)
 
 
 def plain(*thresholds):
-    return DetectionProtocol("plain", thresholds)
+    return DetectionProtocol(thresholds)
 
 
 def test_a_table_computed_by_hand():
@@ -134,15 +120,35 @@ def test_predictions_elsewhere_are_left_out_and_counted():
     assert result.average == 1.0
 
 
-def test_metrics_are_json_and_name_the_protocol():
-    truths = truth([("v", 0, 10, "run")], ["run", "jump"])
-    metrics = detection_map(segments_table([("v", 0, 9, "run", 0.9)]), truths).metrics()
-    assert json.loads(json.dumps(metrics)) == metrics
-    assert metrics["protocol"] == "pointtad"
-    assert list(metrics["det_map"]) == [*(f"0.{i}" for i in range(1, 10)), "average"]
-    assert metrics["det_map"]["0.8"] == 0.5
-    assert metrics["per_class"]["run"]["average"] == pytest.approx(8 / 9)
-    assert (metrics["num_videos"], metrics["num_truths"], metrics["num_predictions"]) == (2, 1, 1)
+def test_only_classes_with_truth_count_by_the_rule_of_activitynet():
+    truths = truth([("v", 0, 10, "run"), ("v", 0, 10, "jump")], LABELS)
+    predictions = segments_table([("v", 0, 10, "run", 0.9), ("v", 0, 10, "swim", 0.9)])
+    result = detection_map(predictions, truths, ACTIVITYNET)
+    assert {label: ap.mean() for label, ap in result.per_class.items()} == {"run": 1.0, "jump": 0.0}
+    assert result.average == 0.5
+    assert detection_map(predictions, truth([], LABELS), ACTIVITYNET).average == 0.0
+
+
+def test_the_truths_that_were_hit_are_told_by_threshold():
+    truths = truth([("v", 0, 10, "run"), ("w", 0, 10, "run"), ("v", 0, 10, "jump")], LABELS)
+    predictions = segments_table([("w", 0, 6, "run", 0.9), ("v", 0, 10, "jump", 0.1)])
+    found = detection_map(predictions, truths, plain(0.5, 0.7)).found
+    assert found.tolist() == [[False, False], [True, False], [True, True]]
+
+
+def test_values_by_threshold_are_keyed_as_written():
+    result = detection_map(
+        segments_table([("v", 0, 9, "run", 0.9)]), truth([("v", 0, 10, "run")], ["run", "jump"])
+    )
+    keyed = result.by_threshold(result.map_per_threshold)
+    assert list(keyed) == [*(f"0.{i}" for i in range(1, 10)), "average"]
+    assert (keyed["0.8"], keyed["average"]) == (0.5, pytest.approx(4 / 9))
+
+
+def test_thresholds_of_the_published_protocols():
+    assert POINTTAD.thresholds == pytest.approx(np.arange(0.1, 1.0, 0.1))
+    assert ACTIVITYNET.thresholds == pytest.approx(np.linspace(0.5, 0.95, 10))
+    assert THUMOS.thresholds == pytest.approx(np.linspace(0.3, 0.7, 5))
 
 
 def test_columns_may_come_in_other_types_and_order():
@@ -192,19 +198,10 @@ def test_thresholds_must_rise_within_reach(thresholds):
         detection_map(segments_table([]), truth([], ["run"]), plain(*thresholds))
 
 
-# A coarse grid makes ties in score, equal segments and tIoUs exactly on a threshold common.
-LABELS = ("run", "jump", "swim")
-VIDEOS = ("v", "w", "x")
-times = st.integers(0, 12).map(float) | st.floats(0, 12)
-scores = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
-predicted_rows = st.tuples(st.sampled_from(VIDEOS), times, times, st.sampled_from(LABELS), scores)
-true_rows = st.tuples(st.sampled_from(VIDEOS), times, times, st.sampled_from(LABELS[:2]))
-
-
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(predicted_rows, max_size=40), st.lists(true_rows, max_size=20), st.sampled_from([0.0, 1e-4]))
 def test_agrees_with_plain_loops(predicted, true, union_epsilon):
-    protocol = DetectionProtocol("any", POINTTAD.thresholds, union_epsilon)
+    protocol = DetectionProtocol(POINTTAD.thresholds, union_epsilon)
     expected = np.array(
         loop_written.detection_map(predicted, true, LABELS, protocol.thresholds, union_epsilon)
     )

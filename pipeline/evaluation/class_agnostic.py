@@ -1,0 +1,37 @@
+"""Evaluation without classes: of proposals, and of detectors that only tell action from background."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.annotations.canonical import INSTANCES_SCHEMA, Annotations
+from pipeline.training.targets import FOREGROUND, as_one_class
+
+
+def without_classes(
+    predictions: pa.Table, annotations: Annotations, *, distinct_truths: bool = False
+) -> tuple[pa.Table, Annotations]:
+    """Predictions and truth with the one label `action`, and only the videos that have a true instance.
+
+    That is how TP²-DETR and GAP score proposals: what is predicted in a video without truth is discarded and
+    no false positive. They count every true instance, even one that the file holds twice with two labels.
+
+    Args:
+        predictions: table of `SEGMENTS_SCHEMA`.
+        annotations: the truth of one subset.
+        distinct_truths: count identical segments of a video once.
+    """
+    with_truth = pc.is_in(annotations.videos["video_id"], value_set=annotations.instances["video_id"])
+    videos = annotations.videos.filter(with_truth)
+    instances = as_one_class(annotations).instances if distinct_truths else _relabelled(annotations.instances)
+    return _relabelled(predictions), Annotations(videos, instances.cast(INSTANCES_SCHEMA), (FOREGROUND,))
+
+
+def is_class_agnostic(predictions: pa.Table, annotations: Annotations) -> bool:
+    """Whether the predictions know no class: all are labelled `action`, and the truth has no such label."""
+    return predictions["label"].unique().to_pylist() == [FOREGROUND] and FOREGROUND not in annotations.labels
+
+
+def _relabelled(table: pa.Table) -> pa.Table:
+    index = table.column_names.index("label")
+    field = table.schema.field(index)
+    return table.set_column(index, field, pa.array([FOREGROUND] * table.num_rows, type=field.type))
