@@ -23,17 +23,20 @@ class LabelledWindow:
     labels: np.ndarray
 
 
-def as_one_class(annotations: Annotations) -> Annotations:
-    """Class-agnostic truth: every label becomes `action`, and identical segments of a video count once.
+def as_one_class(annotations: Annotations, *, deduplicate: bool = True) -> Annotations:
+    """Class-agnostic truth: every label becomes `action`.
 
-    THUMOS14 labels each cliff dive twice, CliffDiving and Diving; without classes that is one action.
+    THUMOS14 labels each cliff dive twice, CliffDiving and Diving. Without classes that is one action, so
+    identical segments of a video count once; without `deduplicate` they stay, as in TP²-DETR's released code.
     """
-    key = ["video_id", "t_start", "t_end"]
-    distinct = (
-        annotations.instances.group_by(key).aggregate([]).sort_by([(name, "ascending") for name in key])
-    )
-    foreground = pa.array([FOREGROUND] * distinct.num_rows, type=pa.string())
-    merged = distinct.append_column("label", foreground).cast(INSTANCES_SCHEMA)
+    instances = annotations.instances
+    if deduplicate:
+        key = ["video_id", "t_start", "t_end"]
+        instances = instances.group_by(key).aggregate([]).sort_by([(name, "ascending") for name in key])
+    else:
+        instances = instances.drop_columns(["label"])
+    foreground = pa.array([FOREGROUND] * instances.num_rows, type=pa.string())
+    merged = instances.append_column("label", foreground).cast(INSTANCES_SCHEMA)
     return Annotations(annotations.videos, merged, (FOREGROUND,))
 
 
