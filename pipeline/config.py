@@ -194,18 +194,55 @@ class DatasetConfig(Settings):
 class WindowConfig(Settings):
     """How videos are cut into a detector's windows, in snippets."""
 
-    length: PositiveInt = Field(128, description="snippets in a window")
-    train_step: PositiveInt = Field(32, description="snippets between training windows")
-    test_step: PositiveInt = Field(96, description="snippets between test windows")
+    mode: Literal["sliding", "whole", "rescale"] = Field(
+        "sliding", description="sliding windows; or a video at a time: as it is, or rescaled to length"
+    )
+    length: PositiveInt = Field(128, description="snippets in a window; without meaning for mode=whole")
+    train_step: PositiveInt = Field(
+        32, description="snippets between training windows; below 1, part of length (1 - overlap)"
+    )
+    test_step: PositiveInt = Field(
+        96, description="snippets between test windows; below 1, part of length (1 - overlap)"
+    )
+    train_last: Literal["shift", "pad"] = Field(
+        "shift", description="last training window of a video: shifted left until full, or short and padded"
+    )
+    test_last: Literal["shift", "pad"] = Field("shift", description="last test window of a video, likewise")
+    interpolation: Literal["nearest", "linear"] = Field(
+        "nearest", description="how mode=rescale fills its rows"
+    )
     min_visible: float = Field(
         0.75, gt=0, le=1, description="part of an action that a training window must show"
     )
+    min_window_cover: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="or part of the window that the action must fill; null knows no such rule",
+    )
+    ends_early: bool = Field(
+        False, description="let a window's [0, 1] end where its last snippet begins (released code of GAP)"
+    )
     keep_empty: bool = Field(False, description="train on windows without any action, too")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_in_snippets(cls, values: Any) -> Any:
+        """Steps given as part of the window's length become snippets."""
+        if not isinstance(values, dict):
+            return values
+        length = values.get("length", cls.model_fields["length"].default)
+        parts = {
+            name: max(1, round(values[name] * length))
+            for name in ("train_step", "test_step")
+            if isinstance(values.get(name), float) and 0 < values[name] < 1 and isinstance(length, int)
+        }
+        return values | parts
 
     @model_validator(mode="after")
     def _windows_leave_no_gap(self) -> "WindowConfig":
         for name in ("train_step", "test_step"):
-            if getattr(self, name) > self.length:
+            if self.mode == "sliding" and getattr(self, name) > self.length:
                 raise ValueError(
                     f"windows.{name} ({getattr(self, name)}) must not exceed windows.length ({self.length})"
                 )
