@@ -141,31 +141,109 @@ class ExtractConfig(Settings):
         return self
 
 
+class ZeroShotConfig(Settings):
+    """Which classes are only tested on; with neither lists nor a fraction, all are trained and tested on."""
+
+    lists: Literal["thumos14_50", "thumos14_75", "activitynet_50", "activitynet_75"] | None = Field(
+        None, description="published lists of seen and unseen classes; the number is the part seen in percent"
+    )
+    seen_fraction: float | None = Field(
+        None, gt=0, lt=1, description="part of the classes that a generated split lets training see"
+    )
+    split_id: int = Field(0, ge=0, le=9, description="which of the ten splits")
+    seed: int = Field(0, ge=0, description="seed of generated splits")
+
+    @property
+    def active(self) -> bool:
+        return self.lists is not None or self.seen_fraction is not None
+
+    @model_validator(mode="after")
+    def _names_one_source(self) -> "ZeroShotConfig":
+        if self.lists is not None and self.seen_fraction is not None:
+            raise ValueError("give either zero_shot.lists or zero_shot.seen_fraction")
+        return self
+
+
 class DatasetConfig(Settings):
     """Where a dataset's truth lies and how it is read."""
 
     name: str = Field("custom", description="name of the dataset, which names the protocol in metrics.json")
-    format: Literal["activitynet"] = Field("activitynet", description="layout of the annotation file")
-    annotations: Url = Field(description="URL of the published annotation file")
+    format: Literal["activitynet", "actions", "charades_csv", "tsu"] = Field(
+        "activitynet", description="layout of the annotation file"
+    )
+    annotations: Url = Field(description="URL of the published annotation file, or a glob of several")
+    classes: OptionalUrl = Field(None, description="URL of the class list that names number labels")
     train_subset: str = Field("train", description="subset to train on")
     test_subset: str = Field("test", description="subset to validate, predict and evaluate on")
+    id_prefix: str = Field(
+        "", description="begin ids of the file with this, as feature files do, if not all do"
+    )
+    exclude: tuple[str, ...] = Field((), description="ids of videos left out of testing")
+    min_seconds: float = Field(0.0, ge=0, description="leave out instances that are not longer, in seconds")
+    fps: PositiveFloat = Field(20.0, description="frames per second of files that count frames (format tsu)")
+    zero_shot: ZeroShotConfig = ZeroShotConfig()
+
+    @model_validator(mode="after")
+    def _tests_what_it_does_not_train_on(self) -> "DatasetConfig":
+        if self.zero_shot.active and self.train_subset == self.test_subset:
+            raise ValueError(
+                f"with dataset.zero_shot, train_subset and test_subset must differ, not both be {self.test_subset}"
+            )
+        return self
 
 
 class WindowConfig(Settings):
     """How videos are cut into a detector's windows, in snippets."""
 
-    length: PositiveInt = Field(128, description="snippets in a window")
-    train_step: PositiveInt = Field(32, description="snippets between training windows")
-    test_step: PositiveInt = Field(96, description="snippets between test windows")
+    mode: Literal["sliding", "whole", "rescale"] = Field(
+        "sliding", description="sliding windows; or a video at a time: as it is, or rescaled to length"
+    )
+    length: PositiveInt = Field(128, description="snippets in a window; without meaning for mode=whole")
+    train_step: PositiveInt = Field(
+        32, description="snippets between training windows; below 1, part of length (1 - overlap)"
+    )
+    test_step: PositiveInt = Field(
+        96, description="snippets between test windows; below 1, part of length (1 - overlap)"
+    )
+    train_last: Literal["shift", "pad"] = Field(
+        "shift", description="last training window of a video: shifted left until full, or short and padded"
+    )
+    test_last: Literal["shift", "pad"] = Field("shift", description="last test window of a video, likewise")
+    interpolation: Literal["nearest", "linear"] = Field(
+        "nearest", description="how mode=rescale fills its rows"
+    )
     min_visible: float = Field(
         0.75, gt=0, le=1, description="part of an action that a training window must show"
     )
+    min_window_cover: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="or part of the window that the action must fill; null knows no such rule",
+    )
+    ends_early: bool = Field(
+        False, description="let a window's [0, 1] end where its last snippet begins (released code of GAP)"
+    )
     keep_empty: bool = Field(False, description="train on windows without any action, too")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_in_snippets(cls, values: Any) -> Any:
+        """Steps given as part of the window's length become snippets."""
+        if not isinstance(values, dict):
+            return values
+        length = values.get("length", cls.model_fields["length"].default)
+        parts = {
+            name: max(1, round(values[name] * length))
+            for name in ("train_step", "test_step")
+            if isinstance(values.get(name), float) and 0 < values[name] < 1 and isinstance(length, int)
+        }
+        return values | parts
 
     @model_validator(mode="after")
     def _windows_leave_no_gap(self) -> "WindowConfig":
         for name in ("train_step", "test_step"):
-            if getattr(self, name) > self.length:
+            if self.mode == "sliding" and getattr(self, name) > self.length:
                 raise ValueError(
                     f"windows.{name} ({getattr(self, name)}) must not exceed windows.length ({self.length})"
                 )
@@ -215,6 +293,9 @@ class TrainConfig(Settings):
     class_agnostic: bool = Field(
         False, description="train one foreground class instead of the dataset's labels"
     )
+    deduplicate: bool = Field(
+        True, description="with class_agnostic, let several labels of one segment count as one action"
+    )
     normalise: Literal["none", "standardise"] = Field(
         "none",
         description="standardise: each feature dimension to mean 0, deviation 1 over the training videos",
@@ -243,6 +324,14 @@ class TrainConfig(Settings):
         if self.optimiser.batch_size < self.workers:
             raise ValueError(
                 f"workers ({self.workers}) must not exceed optimiser.batch_size ({self.optimiser.batch_size})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_no_class_that_it_has_not_seen(self) -> "TrainConfig":
+        if self.dataset.zero_shot.active and not self.class_agnostic:
+            raise ValueError(
+                "dataset.zero_shot needs class_agnostic=true: no output stands for an unseen class"
             )
         return self
 

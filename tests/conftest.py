@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 import ray
+from hypothesis import settings
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Ray's workers give way to everything else on a machine, and a busy one would starve the tests.
 os.environ.setdefault("RAY_worker_niceness", "0")
+
+settings.register_profile("raytad", deadline=None)  # no test may fail because the machine is busy
+settings.load_profile("raytad")
 
 _S3_KEYS = {"accessKey": "raytad", "secretKey": "raytad-secret"}
 

@@ -1,6 +1,7 @@
 """The one form that every dataset's published annotation file becomes."""
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,8 +87,19 @@ class Annotations:
         if not videos.num_rows:
             there = ", ".join(sorted(self.videos["subset"].unique().to_pylist())) or "none"
             raise InputError(f"the annotations have no subset {name!r}; they have: {there}")
-        kept = pc.is_in(self.instances["video_id"], value_set=videos["video_id"])
-        return Annotations(videos, self.instances.filter(kept), self.labels)
+        return self._of_videos(pc.is_in(self.videos["video_id"], value_set=videos["video_id"]))
+
+    def without(self, video_ids: Collection[str]) -> "Annotations":
+        """All but these videos; ids that are not here are passed over."""
+        ids = pa.array(video_ids, type=pa.string())
+        return self._of_videos(pc.invert(pc.is_in(self.videos["video_id"], value_set=ids)))
+
+    def only(self, labels: Collection[str]) -> "Annotations":
+        """Only instances of these labels, and only videos that have one; the labels keep their order."""
+        kept = pc.is_in(self.instances["label"], value_set=pa.array(labels, type=pa.string()))
+        instances = self.instances.filter(kept)
+        videos = self.videos.filter(pc.is_in(self.videos["video_id"], value_set=instances["video_id"]))
+        return Annotations(videos, instances, tuple(label for label in self.labels if label in set(labels)))
 
     def by_video(self) -> dict[str, VideoInstances]:
         """Instances grouped by video, in table order; a video without any has arrays of length 0."""
@@ -104,3 +116,9 @@ class Annotations:
             )
             for video_id in self.videos["video_id"].to_pylist()
         }
+
+    def _of_videos(self, chosen: pa.ChunkedArray) -> "Annotations":
+        """The chosen rows of `videos`, with their instances."""
+        videos = self.videos.filter(chosen)
+        kept = pc.is_in(self.instances["video_id"], value_set=videos["video_id"])
+        return Annotations(videos, self.instances.filter(kept), self.labels)

@@ -13,7 +13,7 @@ from pipeline.inference.merging import VideoDetections, merge_windows
 from pipeline.training.batches import map_ahead, pad_windows
 from pipeline.training.feature_cache import FeatureCache
 from pipeline.training.normalisation import NormalisedDetector
-from pipeline.training.windows import Window, cut_windows
+from pipeline.training.windows import Window, video_windows
 
 
 def detect_videos(
@@ -35,7 +35,7 @@ def detect_videos(
     cut = (
         window
         for video in videos
-        for window in cut_windows(video.video_id, video.num_snippets, windows.length, windows.test_step)
+        for window in video_windows(video.video_id, video.num_snippets, windows, training=False)
     )
     found = detect_windows(
         detector, cut, cache, batch_size=batch_size, top_k=merge.window_top_k, device=device

@@ -25,14 +25,17 @@ class FeatureCache:
         self._lock = threading.Lock()
 
     def read(self, window: Window) -> np.ndarray:
-        """Features of a window, `[window.length, dim]` float16; not to be written to.
+        """Features of a window, `[window.length, dim]` float16, or as many rows as it is rescaled to; not to be
+        written to.
 
         Raises InputError where the store lacks them.
         """
         video = self._admit(window.video_id)
         if video is None:
-            return self._store.load_range(window.video_id, window.start, window.stop)
-        return video.result()[window.start : window.stop]
+            features = self._store.load_range(window.video_id, window.start, window.stop)
+        else:
+            features = video.result()[window.start : window.stop]
+        return window.rescaling.apply(features) if window.rescaling else features
 
     def _admit(self, video_id: str) -> Future[np.ndarray] | None:
         """The whole video, loaded by the first thread that asks, or None where it finds no place."""

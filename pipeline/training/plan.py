@@ -45,7 +45,7 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
     dataset = config.dataset
     truth = read_subset(dataset, dataset.train_subset)
     if config.class_agnostic:
-        truth = as_one_class(truth)
+        truth = as_one_class(truth, deduplicate=config.deduplicate)
     videos = _usable(truth, store, dataset.train_subset)
     if not videos:
         raise InputError(_nothing_in_common(truth, store, config))
@@ -70,7 +70,7 @@ def _validation_set(config: TrainConfig, store: FeatureStore) -> ValidationSet |
     dataset = config.dataset
     truth = read_subset(dataset, dataset.test_subset, raw=True)
     if config.class_agnostic:
-        truth = as_one_class(truth)
+        truth = as_one_class(truth, deduplicate=config.deduplicate)
     videos = _usable(truth, store, dataset.test_subset)
     if not videos:
         logger.warning("no video of subset %s is in the store, so nothing is validated", dataset.test_subset)

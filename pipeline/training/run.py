@@ -67,11 +67,15 @@ def train(config: TrainConfig) -> Summary:
 
 def _with_absolute_urls(config: TrainConfig) -> TrainConfig:
     dataset = config.dataset
+    urls = {
+        "annotations": storage.absolute(dataset.annotations),
+        "classes": dataset.classes and storage.absolute(dataset.classes),
+    }
     return config.model_copy(
         update={
             "run": storage.absolute(config.run),
             "store": storage.absolute(config.store),
-            "dataset": dataset.model_copy(update={"annotations": storage.absolute(dataset.annotations)}),
+            "dataset": dataset.model_copy(update=urls),
         }
     )
 

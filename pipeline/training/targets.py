@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, Annotations
 from pipeline.config import WindowConfig
 from pipeline.features.store import VideoFeatures
-from pipeline.training.windows import Window, cut_windows, visible
+from pipeline.training.windows import Window, video_windows, visible
 
 FOREGROUND = "action"
 
@@ -23,17 +23,20 @@ class LabelledWindow:
     labels: np.ndarray
 
 
-def as_one_class(annotations: Annotations) -> Annotations:
-    """Class-agnostic truth: every label becomes `action`, and identical segments of a video count once.
+def as_one_class(annotations: Annotations, *, deduplicate: bool = True) -> Annotations:
+    """Class-agnostic truth: every label becomes `action`.
 
-    THUMOS14 labels each cliff dive twice, CliffDiving and Diving; without classes that is one action.
+    THUMOS14 labels each cliff dive twice, CliffDiving and Diving. Without classes that is one action, so
+    identical segments of a video count once; without `deduplicate` they stay, as in TP²-DETR's released code.
     """
-    key = ["video_id", "t_start", "t_end"]
-    distinct = (
-        annotations.instances.group_by(key).aggregate([]).sort_by([(name, "ascending") for name in key])
-    )
-    foreground = pa.array([FOREGROUND] * distinct.num_rows, type=pa.string())
-    merged = distinct.append_column("label", foreground).cast(INSTANCES_SCHEMA)
+    instances = annotations.instances
+    if deduplicate:
+        key = ["video_id", "t_start", "t_end"]
+        instances = instances.group_by(key).aggregate([]).sort_by([(name, "ascending") for name in key])
+    else:
+        instances = instances.drop_columns(["label"])
+    foreground = pa.array([FOREGROUND] * instances.num_rows, type=pa.string())
+    merged = instances.append_column("label", foreground).cast(INSTANCES_SCHEMA)
     return Annotations(annotations.videos, merged, (FOREGROUND,))
 
 
@@ -47,17 +50,17 @@ def label_windows(
     Args:
         videos: index entries of complete videos that `annotations` knows.
         annotations: the truth; a class index is a position in its `labels`.
-        config: window length and step in snippets, and the rule for instances that a border cuts.
+        config: how windows are cut, and the rule for instances that a border cuts.
     """
     truth = annotations.by_video()
     class_of = {label: index for index, label in enumerate(annotations.labels)}
     labelled = []
     for video in videos:
         instances = truth[video.video_id]
-        segments = video.timeline.to_coordinate(instances.segments)
         classes = np.array([class_of[label] for label in instances.labels], dtype=np.int64)
-        for window in cut_windows(video.video_id, video.num_snippets, config.length, config.train_step):
-            rows, inside = visible(window, segments, config.min_visible)
+        for window in video_windows(video.video_id, video.num_snippets, config, training=True):
+            extent = video.timeline.to_seconds(window.coordinates(np.array([0.0, 1.0])))
+            rows, inside = visible(extent, instances.segments, config.min_visible, config.min_window_cover)
             if len(rows) or config.keep_empty:
                 labelled.append(LabelledWindow(window, inside, classes[rows]))
     return labelled

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.annotations.activitynet import read_activitynet
+from pipeline.annotations import activitynet
+from pipeline.annotations.published import settle
 from pipeline.errors import InputError
 
 EXCERPT = Path(__file__).with_name("thumos14_excerpt.json")
+
+
+def read_activitynet(stream, name, **rules):
+    return settle(activitynet.read_activitynet(stream, name), name, **rules)
 
 
 def read(content, **options):
@@ -62,7 +67,7 @@ def test_the_defects_of_the_published_file_are_mended_and_logged(caplog):
     assert line == (
         "thumos: val: 3 videos, 30 instances; test: 3 videos, 5 instances; 20 classes "
         "(of 43 instances, 5 ignored by label; dropped 0 reversed, 0 of no length, "
-        "3 outside the video, 0 duplicate; clamped 1 to the video)"
+        "3 outside the video, 0 duplicate; clamped 1 to the video; 0 segments with several labels kept)"
     )
 
 
@@ -85,9 +90,89 @@ def test_text_and_bytes_read_alike():
     assert text.videos["fps"].to_pylist() == [None]
 
 
+def test_the_official_file_lists_its_classes_as_leaves_and_withholds_test_truth():
+    content = {
+        "version": "VERSION 1.3",
+        "taxonomy": [
+            {"nodeName": "Root", "nodeId": 0, "parentId": None, "parentName": None},
+            {"nodeName": "Sports", "nodeId": 1, "parentId": 0, "parentName": "Root"},
+            {"nodeName": "Rock climbing", "nodeId": 3, "parentId": 1, "parentName": "Sports"},
+            {"nodeName": "Archery", "nodeId": 2, "parentId": 1, "parentName": "Sports"},
+        ],
+        "database": {
+            "sJFgo9H6zNo": {
+                "duration": 29.98,
+                "subset": "training",
+                "resolution": "1920x1080",
+                "url": "https://www.youtube.com/watch?v=sJFgo9H6zNo",
+                "annotations": [{"segment": [0.01, 29.98], "label": "Archery"}],
+            },
+            "V1zhqaGFY2A": {"duration": 124.0, "subset": "testing"},
+            "v_is_by_luck": {"duration": 9.0, "subset": "testing", "annotations": []},
+        },
+    }
+    annotations = read(content, id_prefix="v_")
+    assert annotations.labels == ("Archery", "Rock climbing")
+    assert annotations.videos["video_id"].to_pylist() == ["v_sJFgo9H6zNo", "v_V1zhqaGFY2A", "v_v_is_by_luck"]
+    assert annotations.instances["video_id"].to_pylist() == ["v_sJFgo9H6zNo"]
+    assert annotations.subset("TESTING").instances.num_rows == 0
+
+
+def test_ids_that_all_have_the_prefix_keep_them():
+    video = {"subset": "val", "duration": 10, "annotations": [{"segment": [1, 2], "label": "run"}]}
+    annotations = read({"database": {"v_a": video, "v_b": video}}, id_prefix="v_")
+    assert annotations.videos["video_id"].to_pylist() == ["v_a", "v_b"]
+
+
+def test_keys_of_other_tools_are_passed_over():
+    content = {
+        "version": "Thumos14-30fps",
+        "database": {
+            "video_test_0000004": {
+                "subset": "Test",
+                "duration": 33.67,
+                "fps": 30.0,
+                "frame": 1010,
+                "annotations": [
+                    {
+                        "label": "CricketBowling",
+                        "segment": [0.2, 1.1],
+                        "segment(frames)": [6.0, 33.0],
+                        "label_id": 5,
+                    }
+                ],
+            }
+        },
+    }
+    assert read(content).subset("test").instances.to_pylist() == [
+        {"video_id": "video_test_0000004", "t_start": 0.2, "t_end": 1.1, "label": "CricketBowling"}
+    ]
+
+
+def test_a_segment_with_two_labels_stays_two_instances_and_is_counted(caplog):
+    twice = [{"segment": [1, 2], "label": label} for label in ("CliffDiving", "Diving")]
+    with caplog.at_level(logging.INFO):
+        annotations = read(with_video(annotations=[*twice, {"segment": [1, 3], "label": "Diving"}]))
+    assert annotations.instances["label"].to_pylist() == ["CliffDiving", "Diving", "Diving"]
+    assert "1 segments with several labels kept" in caplog.text
+
+
+def test_short_instances_are_left_out_on_demand_raw_or_not(caplog):
+    content = with_video(
+        annotations=[{"segment": [1, 1 + length], "label": "run"} for length in (0.25, 0.5, 0.75)]
+    )
+    for raw in (False, True):
+        with caplog.at_level(logging.INFO):
+            kept = read(content, raw=raw, min_seconds=0.5)
+        assert kept.instances["t_end"].to_pylist() == [1.75]
+        assert "dropped 2 not longer than 0.5 s" in caplog.messages[-1]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
+        ({"database": {"v1": {"subset": "train", "duration": 1}}}, "'v1': annotations: Field required"),
+        ({"database": {}, "taxonomy": [{"nodeName": "x"}]}, r"taxonomy\[0\].nodeId: Field required"),
         ([], "mine.json: Input should be an object"),
         ({"classes": []}, "mine.json: database: Field required"),
         ({"database": [1]}, "mine.json: database: Input should be an object"),

@@ -13,6 +13,7 @@ from pipeline.inference.merging import VideoDetections
 from pipeline.training.feature_cache import FeatureCache
 from pipeline.training.hyperparameters import build
 from pipeline.training.normalisation import NormalisedDetector
+from pipeline.training.rescaling import Rescaling
 from pipeline.training.windows import cut_windows
 from tests.pipeline.synthetic import SPEC, TINY_MODEL, SyntheticVideo, features_of, make_videos, write_store
 
@@ -34,11 +35,15 @@ def detector() -> NormalisedDetector:
 
 
 def detections(
-    store: FeatureStore, detector: NormalisedDetector, batch_size: int, cache_mb: float
+    store: FeatureStore,
+    detector: NormalisedDetector,
+    batch_size: int,
+    cache_mb: float,
+    windows: WindowConfig = WINDOWS,
 ) -> dict[str, VideoDetections]:
     found = detect_videos(
         detector, list(store.index().values()), FeatureCache(store, cache_mb),
-        windows=WINDOWS, merge=MergeConfig(window_top_k=6), batch_size=batch_size, device=CPU,
+        windows=windows, merge=MergeConfig(window_top_k=6), batch_size=batch_size, device=CPU,
     )  # fmt: skip
     return {video.video_id: merged for video, merged in found}
 
@@ -50,6 +55,33 @@ def test_batches_do_not_show(store: FeatureStore, detector: NormalisedDetector) 
         for video_id in left:
             np.testing.assert_allclose(left[video_id].scores, right[video_id].scores, atol=1e-5)
             np.testing.assert_allclose(left[video_id].segments, right[video_id].segments, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        WindowConfig(mode="rescale", length=20),
+        WindowConfig(mode="rescale", length=20, interpolation="linear"),
+        WindowConfig(mode="whole"),
+    ],
+)
+def test_a_video_at_a_time_comes_back_in_its_own_seconds(
+    store: FeatureStore, detector: NormalisedDetector, windows: WindowConfig
+) -> None:
+    found = detections(store, detector, 3, 1, windows)
+    for video in VIDEOS:
+        features = features_of(video).astype(np.float32)
+        if windows.mode == "rescale":
+            features = Rescaling(20, windows.interpolation).apply(features)
+        with torch.no_grad():
+            final = detector(
+                torch.from_numpy(features)[None], torch.zeros(1, len(features), dtype=torch.bool)
+            ).final
+        probability, query = final.logits[0].sigmoid().flatten().max(0)
+        best = final.segments[0, query // 2].double().clamp(0, 1).numpy() * len(features_of(video))
+        seconds = SPEC.timeline.to_seconds(best).clip(0, video.duration)
+        assert found[video.video_id].scores[0] == pytest.approx(probability.item(), abs=1e-5)
+        np.testing.assert_allclose(found[video.video_id].segments[0], seconds, atol=1e-3)
 
 
 def test_detections_lie_in_their_video(store: FeatureStore, detector: NormalisedDetector) -> None:

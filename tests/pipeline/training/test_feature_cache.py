@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
 from pipeline.training.feature_cache import FeatureCache
+from pipeline.training.rescaling import Rescaling
 from pipeline.training.windows import Window, cut_windows
 from tests.pipeline.synthetic import features_of, make_videos, write_store
 
@@ -67,6 +68,17 @@ def test_what_finds_no_room_is_read_by_window(store: CountingStore) -> None:
     assert set(store.whole) >= {VIDEOS[0].video_id, VIDEOS[1].video_id}
     assert sum(features_of(v).nbytes for v in VIDEOS if v.video_id in store.whole) <= room_for_two * 2**20
     assert set(+store.parts) == {video.video_id for video in VIDEOS} - set(store.whole)
+
+
+def test_a_rescaled_video_has_its_rows_with_room_and_without(store: CountingStore) -> None:
+    for interpolation in ("nearest", "linear"):
+        rescaling = Rescaling(16, interpolation)
+        for video in VIDEOS:
+            window = Window(video.video_id, 0, len(features_of(video)), rescaling)
+            expected = rescaling.apply(features_of(video))
+            assert expected.shape == (16, 4)
+            for budget_mb in (1, 1e-6):
+                np.testing.assert_array_equal(FeatureCache(store, budget_mb).read(window), expected)
 
 
 def test_a_video_that_the_store_lacks_is_named(store: CountingStore) -> None:

@@ -91,6 +91,35 @@ def test_without_classes_an_action_with_two_names_is_one() -> None:
     ]
 
 
+def test_released_code_keeps_both_names() -> None:
+    truth = annotations([("v", 5, 6, "a"), ("v", 1, 3, "b"), ("v", 1, 3, "a")])
+    merged = as_one_class(truth, deduplicate=False)
+    assert merged.labels == ("action",)
+    assert merged.instances.to_pylist() == [
+        {"video_id": "v", "t_start": start, "t_end": end, "label": "action"}
+        for start, end in [(5, 6), (1, 3), (1, 3)]
+    ]
+
+
+def test_a_rescaled_video_keeps_its_actions_in_parts_of_the_video() -> None:
+    truth = annotations([("v", 5, 10, "a"), ("v", 38, 50, "b"), ("v", 39.9, 44, "b")])
+    (labelled,) = label_windows(
+        [video("v", 40)], truth, WindowConfig(mode="rescale", length=10, min_visible=0.1)
+    )
+    assert labelled.window.length == 40
+    # The second ends past the video and is clamped; of the third too little is in it.
+    np.testing.assert_allclose(labelled.segments, [[0.125, 0.25], [0.95, 1.0]])
+    assert labelled.labels.tolist() == [0, 1]
+
+
+def test_an_action_that_fills_a_window_counts_on_demand() -> None:
+    truth = annotations([("v", 3, 40, "a")])
+    assert label_windows([video("v", 40)], truth, CONFIG) == []
+    filled = label_windows([video("v", 40)], truth, CONFIG.model_copy(update={"min_window_cover": 0.7}))
+    assert [item.window.start for item in filled] == [0, 5, 10, 15, 20, 25, 30]
+    np.testing.assert_allclose([item.segments[0] for item in filled], [[0.3, 1], *[[0, 1]] * 6])
+
+
 def test_steps_longer_than_a_window_are_refused() -> None:
     with pytest.raises(ValueError, match="train_step"):
         WindowConfig(length=10, train_step=11, test_step=5)

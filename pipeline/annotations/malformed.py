@@ -1,0 +1,39 @@
+"""What is wrong with a malformed annotation file, in one line that names the video and the field."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+# What the models of published files are made of.
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+# Problems whose message needs no "not <the value>" after it.
+_SELF_EXPLAINING = {"missing", "json_invalid", "too_short", "too_long"}
+
+
+def first_problem(error: ValidationError, videos_at: tuple[str, ...] = ()) -> str:
+    """One line from pydantic's report: `video 'x', annotations[3].segment[1]: Input should be ...`.
+
+    Args:
+        error: the report.
+        videos_at: the keys that lead to the mapping from video ids to videos; empty where it is the whole file.
+    """
+    problem = error.errors(include_url=False)[0]
+    location = list(problem["loc"])
+    where, depth = "", len(videos_at)
+    if tuple(location[:depth]) == videos_at and len(location) > depth:
+        where, location = f"video {location[depth]!r}", location[depth + 1 :]
+    place = ", ".join(part for part in (where, _dotted(location)) if part)
+    given = "" if problem["type"] in _SELF_EXPLAINING else f", not {_short(problem['input'])}"
+    return f"{place}: {problem['msg']}{given}" if place else f"{problem['msg']}{given}"
+
+
+def _dotted(location: list[int | str]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
