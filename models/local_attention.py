@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Queries that are answered together, so that short windows, too, make matrix products worth their launch.
-_SMALLEST_BLOCK = 16
+_SMALLEST_BLOCK = 32
 
 
 def local_attention(query: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor, window: int) -> Tensor:
