@@ -4,12 +4,14 @@ from torch import nn
 
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
 from models.dualdetr import DualDETR, DualDETRConfig
+from models.tp2detr import TP2DETR, TP2DETRConfig
 
-DetectorConfig = DeformableDETRConfig | DualDETRConfig
+DetectorConfig = DeformableDETRConfig | DualDETRConfig | TP2DETRConfig
 
 DETECTORS: dict[str, tuple[type[nn.Module], type[DetectorConfig]]] = {
     "deformable_detr": (DeformableDETR, DeformableDETRConfig),
     "dualdetr": (DualDETR, DualDETRConfig),
+    "tp2detr": (TP2DETR, TP2DETRConfig),
 }
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from models.detection import DetectorOutput, SetPrediction, Target
 from models.losses import SegmentForm, TermWeights, l1_loss, sigmoid_focal_loss, tiou_loss
 from models.matching import PaddedTargets, match, pad_targets
+from models.salient_loss import SalientConfig, salient_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class CriterionConfig:
     focal_gamma: float = 2.0  # unstated; follows TP2-DETR's released code
     deep_supervision: bool = True  # TP2-DETR 3.3: every decoder layer, each matched anew
     encoder_weight: float = 1.0  # unstated; the dense proposals of an encoder count like one decoder layer
+    salient: SalientConfig = field(default_factory=SalientConfig)  # TP2-DETR's early supervision
 
     def __post_init__(self) -> None:
         if self.l1_form not in ("start_end", "centre_width"):
@@ -56,7 +58,8 @@ class SetCriterion:
                 given (under data parallelism, its mean over the workers).
         Returns:
             "total", weighted and the only one with a gradient; "class", "l1" and "tiou" of the final layer,
-            unweighted, and the same with "_layer<i>" (earlier layers, from 0) or "_encoder" appended.
+            unweighted, and the same with "_layer<i>" (earlier layers, from 0) or "_encoder" appended;
+            "salient_<place>", unweighted, for each place that the output has saliency of.
         """
         config, device = self.config, output.final.segments.device
         layers = output.layers if config.deep_supervision else output.layers[-1:]
@@ -91,6 +94,17 @@ class SetCriterion:
                 losses |= {
                     f"{name}{suffix}": value for suffix, value in zip(names, term.detach(), strict=True)
                 }
+        for place, saliency in output.saliency.items():
+            loss = salient_loss(
+                saliency,
+                truth,
+                config.salient,
+                focal_alpha=config.focal_alpha,
+                focal_gamma=config.focal_gamma,
+            )
+            term = loss / normaliser
+            total = total + config.salient.weight_of(place) * term
+            losses[f"salient_{place}"] = term.detach()
         return {"total": total} | losses
 
     def _terms(self, stack: SetPrediction, truth: PaddedTargets, assignment: Tensor) -> dict[str, Tensor]:

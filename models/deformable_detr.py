@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.detection import DetectorOutput, SetPrediction
 from models.heads import DetectionHead
-from models.levels import Tokens
+from models.levels import Level, Tokens
 from models.projection import InputProjection
 from models.pyramids.direct import DirectPyramid
 from models.segments import to_start_end
@@ -62,15 +62,19 @@ class DeformableDETRConfig:
 
 
 class DeformableDETR(nn.Module):
-    """Features -> (projection) -> pyramid -> deformable encoder -> decoder of learned queries."""
+    """Features -> (projection) -> pyramid -> deformable encoder -> decoder of learned queries.
 
-    def __init__(self, config: DeformableDETRConfig) -> None:
+    `pyramid`, a module from `(features [B, T, dim], padding_mask [B, T])` to `num_levels` levels, is direct
+    downsampling unless another one is given.
+    """
+
+    def __init__(self, config: DeformableDETRConfig, pyramid: nn.Module | None = None) -> None:
         super().__init__()
         self.config = config
         self.projection = (
             nn.Identity() if config.input_dim == config.dim else InputProjection(config.input_dim, config.dim)
         )
-        self.pyramid = DirectPyramid(config.num_levels)
+        self.pyramid = DirectPyramid(config.num_levels) if pyramid is None else pyramid
         self.encoder = Encoder(
             dim=config.dim,
             num_heads=config.num_heads,
@@ -92,14 +96,19 @@ class DeformableDETR(nn.Module):
             One prediction of `num_queries` proposals for each decoder layer. A sample that is all padding has
             no valid proposal.
         """
+        _, memory = self.encode(features, padding_mask)
+        return DetectorOutput(layers=self.decoder(memory))
+
+    def encode(self, features: Tensor, padding_mask: Tensor) -> tuple[list[Level], Tokens]:
+        """The same arguments to the levels of the pyramid and their tokens, encoded."""
         if features.shape[-1] != self.config.input_dim:
             raise ValueError(
                 f"input_dim={self.config.input_dim}, but the features have {features.shape[-1]} channels"
             )
         # Zeroed first: a NaN in padding would reach the gradient of the projection through 0 * NaN.
         features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))
-        memory = self.encoder(self.pyramid(features, padding_mask))
-        return DetectorOutput(layers=self.decoder(memory))
+        levels = self.pyramid(features, padding_mask)
+        return levels, self.encoder(levels)
 
 
 class QueryDecoder(nn.Module):

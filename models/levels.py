@@ -14,6 +14,10 @@ class Level:
     features: Tensor
     padding_mask: Tensor
 
+    def zeroed(self) -> "Level":
+        """The same level, with zeros for whatever its padding holds."""
+        return Level(self.features.masked_fill(self.padding_mask[..., None], 0.0), self.padding_mask)
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -47,6 +51,13 @@ def flatten(levels: Sequence[Level]) -> Tokens:
         lengths=tuple(level.features.shape[1] for level in levels),
         valid_ratios=valid_ratios([level.padding_mask for level in levels]),
     )
+
+
+def unflatten(tokens: Tokens) -> list[Level]:
+    """The levels that the tokens are of."""
+    features = tokens.features.split(tokens.lengths, dim=1)
+    masks = tokens.padding_mask.split(tokens.lengths, dim=1)
+    return [Level(*level) for level in zip(features, masks, strict=True)]
 
 
 def valid_ratios(padding_masks: Sequence[Tensor]) -> Tensor:

@@ -271,6 +271,9 @@ class OptimiserConfig(Settings):
     slow_factor: PositiveFloat = Field(
         0.1, description="factor on lr for reference points and sampling offsets"
     )
+    pyramid_lr: PositiveFloat | None = Field(
+        None, description="learning rate of a temporal feature pyramid; null is lr"
+    )
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay")
     epochs: PositiveInt = Field(35, description="passes over the training windows")
     drop_epochs: tuple[PositiveInt, ...] = Field(

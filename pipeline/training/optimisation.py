@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from models.parameter_roles import parameter_roles
+from models.parameter_roles import Role, parameter_roles
 from pipeline.config import OptimiserConfig
 
 
@@ -13,7 +13,11 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Ad
     Weight decay acts on every parameter, biases and norms included: what TP²-DETR's released code does, and
     neither paper says otherwise.
     """
-    rates = {"default": config.lr, "slow": config.lr * config.slow_factor}
+    rates: dict[Role, float] = {
+        "default": config.lr,
+        "slow": config.lr * config.slow_factor,
+        "pyramid": config.lr if config.pyramid_lr is None else config.pyramid_lr,
+    }
     groups = [
         {"params": parameters, "lr": rates[role], "base_lr": rates[role]}
         for role, parameters in parameter_roles(model).items()

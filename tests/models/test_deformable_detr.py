@@ -155,7 +155,8 @@ def test_parameter_count_is_that_of_the_published_model_around_its_pyramid() -> 
 def test_parameter_roles_split_the_parameters_once() -> None:
     model = build_detector(DeformableDETRConfig.tiny())
     roles = parameter_roles(model)
-    assert set(roles) == {"default", "slow"}
+    assert set(roles) == {"default", "slow", "pyramid"}
+    assert roles["pyramid"] == []  # direct downsampling has no parameters
     ids = [id(parameter) for group in roles.values() for parameter in group]
     assert sorted(ids) == sorted(id(parameter) for parameter in model.parameters())
     slow = {id(parameter) for parameter in roles["slow"]}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models import DetectorConfig, DualDETRConfig, build_detector
+from models import DetectorConfig, DualDETRConfig, TP2DETRConfig, build_detector
 from models.criterion import CriterionConfig, SetCriterion
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target, decode
@@ -24,8 +24,9 @@ CHANGES = {"num_classes": 3, "dim": 64, "num_queries": 12, "dropout": 0.0}
     [
         (DeformableDETRConfig.tiny(**CHANGES), CriterionConfig()),
         (DualDETRConfig.tiny(**CHANGES), LOSS),
+        (TP2DETRConfig.tiny(**CHANGES, num_levels=2), CriterionConfig()),
     ],
-    ids=["deformable_detr", "dualdetr"],
+    ids=["deformable_detr", "dualdetr", "tp2detr"],
 )
 def test_a_detector_learns_one_batch_by_heart(config: DetectorConfig, loss_config: CriterionConfig) -> None:
     """Padded samples, one without an action: the loss falls to near nothing and the actions come back."""
@@ -43,7 +44,7 @@ def test_a_detector_learns_one_batch_by_heart(config: DetectorConfig, loss_confi
 
     roles = parameter_roles(model)
     optimizer = torch.optim.AdamW(
-        [{"params": roles["default"]}, {"params": roles["slow"], "lr": 2e-4}], lr=2e-3
+        [{"params": roles["default"] + roles["pyramid"]}, {"params": roles["slow"], "lr": 2e-4}], lr=2e-3
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [2e-3, 2e-4], total_steps=250)
     for step in range(250):

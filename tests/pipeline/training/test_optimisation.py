@@ -3,6 +3,7 @@
 import pytest
 
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
+from models.tp2detr import TP2DETR, TP2DETRConfig
 from pipeline.config import OptimiserConfig
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
 
@@ -19,6 +20,23 @@ def test_places_learn_at_a_tenth() -> None:
     for name, parameter in model.named_parameters():
         slow = "sampling_offsets" in name or "reference_points" in name
         assert rate_of[parameter] == pytest.approx(1e-4 if slow else 1e-3), name
+
+
+@pytest.mark.parametrize(("pyramid_lr", "expected"), [(None, 1e-3), (2e-5, 2e-5)])
+def test_a_pyramid_learns_at_its_own_rate_or_the_usual_one(pyramid_lr: float | None, expected: float) -> None:
+    model = TP2DETR(TP2DETRConfig.tiny())
+    optimiser = build_optimiser(model, CONFIG.model_copy(update={"pyramid_lr": pyramid_lr}))
+    rate_of = {p: group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    pyramid = list(model.deformable_detr.pyramid.parameters())
+    assert {rate_of[parameter] for parameter in pyramid} == {expected}
+    rest = set(model.parameters()) - set(pyramid)
+    assert sorted({rate_of[parameter] for parameter in rest}) == pytest.approx([1e-4, 1e-3])
+
+
+def test_a_pyramid_without_parameters_makes_no_group() -> None:
+    config = CONFIG.model_copy(update={"pyramid_lr": 2e-5})
+    optimiser = build_optimiser(TP2DETR(TP2DETRConfig.tiny(pyramid="direct")), config)
+    assert sorted(group["lr"] for group in optimiser.param_groups) == pytest.approx([1e-4, 1e-3])
 
 
 def test_rates_rise_and_drop() -> None:

@@ -1,0 +1,93 @@
+"""The pyramid of scalable-granularity perception, TriDet's; "enhanced CNN-based" in TP2-DETR."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.levels import Level
+from models.pyramids.blocks import BlockPyramid, gelu_feed_forward
+from models.pyramids.downsampling import Downsampling, max_pool
+
+NORM_GROUPS = 16
+
+
+def sgp_pyramid(
+    *, dim: int, num_levels: int, kernel: int, ffn_dim: int, stem: bool, downsampling: Downsampling
+) -> BlockPyramid:
+    """An SGP block from level to level (TP2-DETR, Eq. 4 to 8), and one before level 1 with `stem`."""
+    return BlockPyramid(
+        stem=[SGPBlock(dim, kernel, ffn_dim, None)] if stem else [],
+        branches=[SGPBlock(dim, kernel, ffn_dim, downsampling) for _ in range(num_levels - 1)],
+    )
+
+
+class SGPBlock(nn.Module):
+    """x + SGP(LN(x)), then a feed-forward block behind GroupNorm, with max-pooling `before` or `after`.
+
+    SGP(x) = relu(gate(mean over time of x)) * fc(x) + modulation(x) * (narrow(x) + wide(x)) + x, in which
+    every map has weights of its own for each channel and mixes none (TP2-DETR, Eq. 5 and 6, as released).
+
+    Args:
+        dim: channels, a multiple of `NORM_GROUPS`.
+        kernel: tokens that the narrow convolutions span, odd; the wide one spans 1.5 times `kernel + 1`.
+        ffn_dim: hidden channels of the feed-forward block.
+        downsampling: where time is halved; None keeps the resolution.
+    """
+
+    def __init__(self, dim: int, kernel: int, ffn_dim: int, downsampling: Downsampling | None) -> None:
+        super().__init__()
+        self.downsampling = downsampling
+        wide = 3 * (kernel + 1) // 2
+        self.norm = nn.LayerNorm(dim)
+        self.fc = _depthwise(dim, 1)
+        self.gate = _depthwise(dim, 1)
+        self.modulation = _depthwise(dim, kernel)
+        self.narrow = _depthwise(dim, kernel)
+        self.wide = _depthwise(dim, wide + 1 - wide % 2)
+        self.feed_forward_norm = MaskedGroupNorm(NORM_GROUPS, dim)
+        self.feed_forward = gelu_feed_forward(dim, ffn_dim, dropout=0.0)
+
+    def forward(self, level: Level) -> Level:
+        if self.downsampling == "before":
+            level = max_pool(level)
+        x = level.features + self._perceive(Level(self.norm(level.features), level.padding_mask).zeroed())
+        x = x + self.feed_forward(self.feed_forward_norm(x, level.padding_mask))
+        level = Level(x, level.padding_mask).zeroed()
+        return max_pool(level) if self.downsampling == "after" else level
+
+    def _perceive(self, level: Level) -> Tensor:
+        count = (~level.padding_mask).sum(dim=1).clamp(min=1)
+        x = level.features.mT
+        mean = x.sum(dim=-1, keepdim=True) / count[:, None, None]
+        instant = F.relu(self.gate(mean)) * self.fc(x)
+        window = self.modulation(x) * (self.narrow(x) + self.wide(x))
+        return (instant + window + x).mT
+
+
+class MaskedGroupNorm(nn.Module):
+    """GroupNorm over `[B, T, dim]` whose statistics, over time and a group's channels, leave padding out."""
+
+    def __init__(self, num_groups: int, dim: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.num_groups = num_groups
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        groups = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(-1, (self.num_groups, -1))
+        valid = ~padding_mask[:, :, None, None]
+        count = (valid.sum(dim=1, keepdim=True) * groups.shape[-1]).clamp(min=1)
+        mean = (groups * valid).sum(dim=(1, 3), keepdim=True) / count
+        centred = (groups - mean) * valid
+        variance = centred.square().sum(dim=(1, 3), keepdim=True) / count
+        return (centred * (variance + self.eps).rsqrt()).flatten(-2) * self.weight + self.bias
+
+
+def _depthwise(dim: int, kernel: int) -> nn.Conv1d:
+    """A convolution of each channel on its own over `[B, dim, T]`, initialised as in the released code."""
+    convolution = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+    nn.init.normal_(convolution.weight)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
+    return convolution
