@@ -43,16 +43,16 @@ class Published:
 def merge(parts: Sequence[Published], name: str) -> Published:
     """What several files of one dataset say together; `name` is what to call them in messages.
 
-    Raises InputError where a video is in two of them or they list different classes.
+    Raises InputError where a video is in two of them.
     """
     videos = pa.concat_tables([part.videos for part in parts])
-    counts = videos["video_id"].value_counts().to_pylist()
-    for count in counts:
+    for count in videos["video_id"].value_counts().to_pylist():
         if count["counts"] > 1:
             raise InputError(f"{name}: video {count['values']!r} is in more than one file")
-    if len({part.labels for part in parts}) > 1:
-        raise InputError(f"{name}: the files list different classes; give dataset.classes")
-    return Published(videos, pa.concat_tables([part.instances for part in parts]), parts[0].labels)
+    labels = None
+    if all(part.labels is not None for part in parts):
+        labels = tuple(dict.fromkeys(label for part in parts for label in part.labels or ()))
+    return Published(videos, pa.concat_tables([part.instances for part in parts]), labels)
 
 
 def settle(

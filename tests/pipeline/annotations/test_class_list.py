@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA
 from pipeline.annotations.class_list import parse_class_list
-from pipeline.annotations.published import Published, settle
+from pipeline.annotations.published import Published, merge, settle
 from pipeline.errors import InputError
 
 
@@ -62,3 +62,14 @@ def test_the_list_is_the_vocabulary_and_must_know_every_label():
     assert settle(published, "mine.json", classes=classes).labels == ("run", "jump", "never")
     with pytest.raises(InputError, match=r"^mine\.json: video 'v' has label '2'; add it"):
         settle(published, "mine.json", classes=parse_class_list(b"0 stand\n1 run\n", "list.txt"))
+
+
+def test_files_of_one_dataset_share_their_classes():
+    parts = [
+        Published.of_rows([(v, v, 9.0, None)], [], labels)
+        for v, labels in (("a", ("x", "y")), ("b", ("y", "z")))
+    ]
+    assert merge(parts, "both").labels == ("x", "y", "z")
+    unlisted = Published.of_rows([("c", "c", 9.0, None)], [("c", 1, 2, "w")])
+    assert merge([*parts, unlisted], "all").labels is None
+    assert settle(merge([*parts, unlisted], "all"), "all").labels == ("w",)

@@ -15,8 +15,10 @@ counts = st.integers(1, 80)
 def test_both_ways_agree_with_torch(count: int, length: int) -> None:
     features = np.random.default_rng(count).normal(size=(count, 3)).astype(np.float32)
     torch_features = torch.from_numpy(features).T[None]
-    nearest = torch.nn.functional.interpolate(torch_features, length, mode="nearest-exact")[0].T
-    np.testing.assert_array_equal(Rescaling(length, "nearest").apply(features), nearest)
+    nearest = torch.nn.functional.interpolate(torch_features, length, mode="nearest-exact")[0].T.numpy()
+    # Between two snippets torch's rounding decides.
+    clear = (2 * np.arange(length) + 1) * count % (2 * length) != 0
+    np.testing.assert_array_equal(Rescaling(length, "nearest").apply(features)[clear], nearest[clear])
     linear = torch.nn.functional.interpolate(torch_features, length, mode="linear", align_corners=False)[0].T
     np.testing.assert_allclose(Rescaling(length, "linear").apply(features), linear, atol=1e-4)
 
