@@ -361,6 +361,16 @@ class DetectConfig(Settings):
         return self
 
 
+class SplitsConfig(TrainConfig):
+    """Settings of jobs/splits.py: those of a training run, done for each split."""
+
+    splits: tuple[Annotated[int, Field(ge=0, le=9)], ...] = Field(
+        tuple(range(10)), min_length=1, description="zero-shot splits to train, predict and evaluate"
+    )
+    detect: DetectConfig = DetectConfig()
+    allow_failures: bool = Field(False, description="evaluate even where videos could not be predicted")
+
+
 class MergeOverride(Settings):
     """Changes to the run's own `merge` settings; null keeps each as it was trained."""
 
