@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -73,6 +73,7 @@ def test_a_place_keeps_its_colour_in_all_panels_and_in_the_legend() -> None:
     assert texts == ["foreground, pyramid", "foreground, encoder", "proposal", "true"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10)), max_size=20))
 def test_no_row_has_an_overlap_and_none_is_left_out(pairs: list[tuple[int, int]]) -> None:
     segments = np.array([(start, start + length) for start, length in pairs], dtype=float).reshape(-1, 2)
