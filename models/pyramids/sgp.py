@@ -29,7 +29,8 @@ class SGPBlock(nn.Module):
 
     Args:
         dim: channels, a multiple of `NORM_GROUPS`.
-        kernel: tokens that the narrow convolutions span, odd; the wide one spans 1.5 times `kernel + 1`.
+        kernel: tokens that the narrow convolutions span, odd; the wide one spans 1.5 times
+            `kernel + 1`, made odd.
         ffn_dim: hidden channels of the feed-forward block.
         downsampling: where time is halved; None keeps the resolution.
     """

@@ -48,7 +48,5 @@ class TP2DETR(nn.Module):
     def _salience(self, levels: list[Level], memory: Tokens) -> dict[str, Saliency]:
         if self.salient is None:
             return {}
-        places = {"pyramid": levels, "encoder": unflatten(memory)}
-        if self.config.salient_on == "encoder":
-            del places["pyramid"]
-        return self.salient(places)
+        places = {"encoder": unflatten(memory)}
+        return self.salient(places if self.config.salient_on == "encoder" else {"pyramid": levels} | places)

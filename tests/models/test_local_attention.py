@@ -61,8 +61,8 @@ def test_long_sequences_of_many_blocks(length: int) -> None:
     )
 
 
-def test_its_arithmetic_grows_with_the_length_and_not_with_its_square() -> None:
-    """What the matrix products and the largest tensor of the graph hold: 16 times the tokens, 16 times as much."""
+def test_memory_grows_with_the_length_and_not_with_its_square() -> None:
+    """With 16 times the tokens, the largest tensor that the backward pass needs is 16 times as large."""
 
     def largest(length: int) -> int:
         query, key, value = tensors(1, 1, length, 4)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.criterion import CriterionConfig, SetCriterion
@@ -42,6 +42,7 @@ def test_tokens_from_the_start_rounded_down_to_the_end_rounded_up_are_foreground
     ]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_boundaries_on_the_edge_of_a_token_are_not_moved_by_rounding(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 1024), label="tokens")

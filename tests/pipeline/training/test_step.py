@@ -1,6 +1,7 @@
 """One step: a batch divided among workers gives the gradient of the whole, and no step leads nowhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -30,9 +31,12 @@ class Pretended(Workers):
         return self.total  # type: ignore[attr-defined,no-any-return]
 
 
-def detector() -> NormalisedDetector:
+TP2DETR_MODEL = TINY_MODEL | {"name": "tp2detr", "num_levels": 2}
+
+
+def detector(model: Mapping[str, Any] = TINY_MODEL) -> NormalisedDetector:
     torch.manual_seed(0)
-    return build(TINY_MODEL, input_dim=4, num_classes=2, bf16=False)
+    return build(model, input_dim=4, num_classes=2, bf16=False)
 
 
 def step_of(model: NormalisedDetector, workers: Workers, clip_norm: float | None = None) -> TrainStep:
@@ -61,14 +65,15 @@ def gradient(model: NormalisedDetector) -> Tensor:
 
 
 @pytest.mark.parametrize("shares", [[[0, 2, 4], [1, 3]], [[0, 1, 2, 3, 4], []], [[0], [1, 2], [3, 4]]])
-def test_shares_add_up_to_the_whole(shares: list[list[int]]) -> None:
-    whole = detector()
+@pytest.mark.parametrize("config", [TINY_MODEL, TP2DETR_MODEL], ids=lambda config: config["name"])
+def test_shares_add_up_to_the_whole(shares: list[list[int]], config: Mapping[str, Any]) -> None:
+    whole = detector(config)
     losses, norm = step_of(whole, Workers(0, 1, CPU))(share(range(5)))
     assert norm == pytest.approx(gradient(whole).norm().item(), rel=1e-5)
 
     parts, part_losses = [], []
     for rows in shares:
-        model = detector()
+        model = detector(config)
         workers = Pretended(len(shares), torch.tensor([7, 0]))  # the batch has seven targets
         part_losses.append(step_of(model, workers)(share(rows or [0], counts=bool(rows)))[0])
         parts.append(gradient(model))

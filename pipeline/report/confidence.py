@@ -1,0 +1,69 @@
+"""Whether proposals are as good as they are sure: confidence against tIoU (TP2-DETR, Figure 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from pipeline.evaluation.matching import temporal_iou
+
+_POINT, _INK, _GREY, _GRID = "#0072B2", "#222222", "#6B6B6B", "#DDDFE3"
+_SIDE = 4.6  # inches of a panel
+
+
+@dataclass(frozen=True)
+class ProposalQuality:
+    """The proposals of one run: its name, their `scores [N]` and the best tIoU of each, `tious [N]`."""
+
+    name: str
+    scores: np.ndarray
+    tious: np.ndarray
+
+
+def draw_confidence(runs: Sequence[ProposalQuality], stream: IO[bytes]) -> None:
+    """Write the picture of `confidence_figure` to `stream`, as PNG."""
+    FigureCanvasAgg(confidence_figure(runs)).print_png(stream)
+
+
+def confidence_figure(runs: Sequence[ProposalQuality]) -> Figure:
+    """A panel for each run, a point for each proposal; good ones that are sure lie at the upper right."""
+    figure = Figure(
+        figsize=(_SIDE * max(len(runs), 1), _SIDE),
+        dpi=150,
+        layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1),
+    )
+    for index, run in enumerate(runs):
+        _draw_panel(figure.add_subplot(1, len(runs), index + 1), run)
+    return figure
+
+
+def best_tiou(proposals: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The highest tIoU of each proposal `[N, 2]` with any of the segments `truth [M, 2]` of its video: `[N]`.
+
+    0 where there is no truth.
+    """
+    best = np.zeros(len(proposals))
+    for segment in truth:
+        best = np.maximum(best, temporal_iou(proposals, np.broadcast_to(segment, proposals.shape)))
+    return best
+
+
+def _draw_panel(axes: Axes, run: ProposalQuality) -> None:
+    # Fainter the more there are, so that density shows; no point vanishes.
+    opacity = float(np.clip(200 / max(len(run.scores), 1), 0.05, 0.6))
+    axes.scatter(run.scores, run.tious, s=8, color=_POINT, alpha=opacity, linewidths=0)
+    axes.set_title(f"{run.name}, {len(run.scores)} proposals", loc="left", fontsize=10, color=_INK)
+    axes.set_xlabel("confidence", fontsize=9, color=_GREY)
+    axes.set_ylabel("best tIoU with the truth", fontsize=9, color=_GREY)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+    axes.tick_params(length=0, labelsize=9, labelcolor=_GREY)
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
