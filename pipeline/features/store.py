@@ -5,6 +5,7 @@
 <url>/features/           one row a chunk extracted
 <url>/failures/           one row a video, or part of it, that was lost
 <url>/checkpoint/         Ray Data's record of the chunks that are done
+<url>/missing.txt         videos that annotations named when features were imported, and that had none
 """
 
 from collections import defaultdict
@@ -77,7 +78,8 @@ class FeatureStore:
         spec_url = storage.join(self.url, "feature_spec.json")
         if not storage.exists(spec_url):
             raise InputError(
-                f"store={url}: no feature store there (feature_spec.json is missing); run extract first"
+                f"store={url}: no feature store there (feature_spec.json is missing); "
+                "run extract or import_features first"
             )
         self.spec = FeatureSpec.from_json(storage.read_bytes(spec_url), spec_url)
         self._index: dict[str, VideoFeatures] | None = None
@@ -140,7 +142,7 @@ class FeatureStore:
             stored = sum(chunk.num_snippets for chunk in video.chunks)
             raise InputError(
                 f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: of its "
-                f"{video.num_snippets}, {stored} are{reason}; run extract again"
+                f"{video.num_snippets}, {stored} are{reason}; run the command that wrote it again"
             )
         runs = self._read_chunks(wanted)
         rows = np.concatenate(runs)

@@ -93,7 +93,9 @@ def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
     """
     root, urls = _files(name, source)
     archives = [url for url in urls if is_archive(url)]
-    found: list[_Found] = [(posixpath.relpath(url, root), Place(url), None) for url in urls if not is_archive(url)]
+    found: list[_Found] = [
+        (posixpath.relpath(url, root), Place(url), None) for url in urls if not is_archive(url)
+    ]
     for listed in run_batches(partial(_list_archives, rule=rule), archives, 1, _LIST_CPUS):
         found += listed
     if urls == [storage.absolute(source)] and not archives:
