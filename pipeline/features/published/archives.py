@@ -54,7 +54,11 @@ def list_members(url: str) -> list[Member]:
             with zipfile.ZipFile(stream) as archive:
                 return [Member(i.filename) for i in archive.infolist() if not i.is_dir()]
         with tarfile.open(fileobj=stream, mode="r:") as archive:
-            return [Member(_normal(i.name), i.size, i.offset_data) for i in archive if i.isreg()]
+            members = [Member(_normal(i.name), i.size, i.offset_data) for i in archive if i.isreg()]
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it has no end mark")  # tarfile itself takes any end for the end
+            return members
 
 
 def walk_compressed_tar(url: str) -> Iterator[tuple[str, int, BinaryIO]]:
