@@ -10,7 +10,15 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA
 from pipeline.compose import described_keys
-from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
+from pipeline.config import (
+    DemoConfig,
+    EvaluateConfig,
+    ExportFeaturesConfig,
+    ExtractConfig,
+    ImportFeaturesConfig,
+    PredictConfig,
+    TrainConfig,
+)
 from pipeline.evaluation.detection_map import DetectionMAP, DetectionProtocol
 from pipeline.failures import FAILURES_SCHEMA, FailureKind
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
@@ -18,6 +26,8 @@ from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 
 JOBS = {
     "extract": ExtractConfig,
+    "import_features": ImportFeaturesConfig,
+    "export_features": ExportFeaturesConfig,
     "train": TrainConfig,
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
