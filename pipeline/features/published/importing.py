@@ -141,7 +141,8 @@ def _plan(
         known = there.index().keys() | set(there.failures()["video_id"].to_pylist())
     new = [video for video in videos if video.video_id not in known]
     shapes = probe_shapes(new, shapes, rule)
-    widths = usual_widths(new, shapes, there.spec.preprocessing.get("widths") if there else None)
+    held = there.spec.preprocessing.get("widths", [there.spec.dim]) if there else None
+    widths = usual_widths(new, shapes, held)
     if widths is None:
         problem = next((f"{place}: {shape.error}" for place, shape in shapes.items() if shape.error), "")
         raise InputError(
