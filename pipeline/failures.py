@@ -16,6 +16,8 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     CRASH = "crash"
     BACKBONE_ERROR = "backbone_error"  # frames were decoded but the network rejected them
+    BAD_FEATURES = "bad_features"  # a published array's shape, type, length or values are not of features
+    UNKNOWN_RATE = "unknown_rate"  # the timeline follows each video's own rate and nothing tells it
     MISSING_FEATURES = "missing_features"  # the feature store has no complete features for the video
     DETECTOR_ERROR = "detector_error"  # features were read but the detector failed on them
 

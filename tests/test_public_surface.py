@@ -9,7 +9,16 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.compose import described_keys
-from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
+from pipeline.config import (
+    DemoConfig,
+    EvaluateConfig,
+    ExportFeaturesConfig,
+    ExtractConfig,
+    ImportFeaturesConfig,
+    PredictConfig,
+    SplitsConfig,
+    TrainConfig,
+)
 from pipeline.evaluation.evaluate import score
 from pipeline.failures import FAILURES_SCHEMA, FailureKind
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
@@ -17,7 +26,10 @@ from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 
 JOBS = {
     "extract": ExtractConfig,
+    "import_features": ImportFeaturesConfig,
+    "export_features": ExportFeaturesConfig,
     "train": TrainConfig,
+    "splits": SplitsConfig,
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
     "demo": DemoConfig,

@@ -3,15 +3,13 @@
 import logging
 import time
 
-import pyarrow.parquet as pq
 import ray
 
-from pipeline import storage
 from pipeline.config import BackboneConfig, ExtractConfig
-from pipeline.failures import Failure, FailureKind, failures_table
 from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
 from pipeline.features.decode import ChunkDecoder
 from pipeline.features.embed import ChunkEmbedder
+from pipeline.features.losses import record_losses
 from pipeline.features.plan import forget_probe_failures, plan_store
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.sources import list_videos
@@ -50,7 +48,7 @@ def extract(config: ExtractConfig) -> Summary:
     if pending:
         _run_graph(config, store, size, pending, redo)
     after = FeatureStore(store.url).index()
-    _write_extraction_failures(store, after)
+    record_losses(store, after, "extract")
     return _summarise(
         config, store, [source.video_id for source in sources], before, after, time.monotonic() - started
     )
@@ -108,28 +106,6 @@ def _describe_backbone(config: BackboneConfig, timeline: Timeline) -> tuple[Feat
     """What the features will be; a task, because a cluster's head may be too small for the weights."""
     backbone = load_backbone(config)
     return feature_spec(config, backbone, timeline), backbone.size
-
-
-def _write_extraction_failures(store: FeatureStore, videos: dict[str, VideoFeatures]) -> None:
-    """`failures/extract.parquet`: one row a video that has lost chunks; made anew from the features by each run."""
-    lost = [_failure_of(video) for video in videos.values() if not video.complete]
-    url = storage.join(store.folder("failures"), "extract.parquet")
-    if not lost:
-        storage.remove(url)
-        return
-    with storage.replace_atomically(url) as stream:
-        pq.write_table(failures_table(lost), stream, compression="zstd")
-
-
-def _failure_of(video: VideoFeatures) -> Failure:
-    """Why a video is incomplete; a chunk without any row can only come from outside interference with the store."""
-    return video.failure or Failure(
-        video.video_id,
-        video.uri,
-        "extract",
-        FailureKind.MISSING_FEATURES,
-        "chunks are missing; run extract again",
-    )
 
 
 def _summarise(

@@ -4,13 +4,13 @@ import io
 import logging
 import posixpath
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import ray
 
 from pipeline import storage
 from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind, failures_table
@@ -18,6 +18,7 @@ from pipeline.features.schema import PLAN_SCHEMA, chunk_id
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
+from pipeline.parallel import run_batches
 from pipeline.video.errors import VideoError
 from pipeline.video.probe import probe
 from pipeline.video.source import open_source
@@ -53,7 +54,7 @@ def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: in
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
     plan is continued by the next call.
     """
-    known = _planned_ids(store) | set(store.failures()["video_id"].to_pylist())
+    known = set(chunks_by_video(store)) | set(store.failures()["video_id"].to_pylist())
     new = [source for source in sources if source.video_id not in known]
     if new:
         logger.info("probing %d new videos", len(new))
@@ -65,9 +66,9 @@ def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: in
         failures.append(failed)
         waiting += videos
         if waiting >= _VIDEOS_PER_PART:
-            _write_part(store, plans, failures)
+            write_part(store, plans, failures)
             plans, failures, waiting = [], [], 0
-    _write_part(store, plans, failures)
+    write_part(store, plans, failures)
     return _count(store, len(sources), len(new))
 
 
@@ -84,6 +85,13 @@ def cut_chunks(
     """
     snippets = timeline.num_snippets(timeline.num_frames(duration))
     per_chunk = max(1, (chunk_frames - timeline.window) // timeline.stride + 1)
+    return chunk_rows(source, snippets, per_chunk, duration, timeline)
+
+
+def chunk_rows(
+    source: VideoSource, snippets: int, per_chunk: int, duration: float, timeline: Timeline
+) -> list[dict[str, object]]:
+    """Plan rows of a video of `snippets` snippets, at most `per_chunk` in each; `timeline` has its `fps` resolved."""
     starts = range(0, snippets, per_chunk)
     return [
         {
@@ -121,6 +129,15 @@ def probe_videos(
     return rows, failures
 
 
+def chunks_by_video(store: FeatureStore) -> Counter[str]:
+    """How many chunks are planned of each video, by id."""
+    counts: Counter[str] = Counter()
+    for file in storage.list_files(store.folder("plan")):
+        table = pq.read_table(io.BytesIO(storage.read_bytes(file.url)), columns=["video_id"])
+        counts.update(table["video_id"].to_pylist())
+    return counts
+
+
 def forget_probe_failures(store: FeatureStore) -> None:
     """Let the next plan probe again what could not be probed before."""
     for file in storage.list_files(store.folder("failures")):
@@ -132,42 +149,25 @@ def _probe_all(
     sources: list[VideoSource], timeline: Timeline, chunk_frames: int
 ) -> Iterator[tuple[pa.Table, pa.Table, int]]:
     """(plan rows, failure rows, videos) of one task after the other, as they finish."""
-    batches = iter([sources[i : i + _PROBES_PER_TASK] for i in range(0, len(sources), _PROBES_PER_TASK)])
-    limit = max(4, int(4 * ray.cluster_resources().get("CPU", 1)))
-    running: list[ray.ObjectRef] = []
-    while True:
-        while len(running) < limit and (batch := next(batches, None)) is not None:
-            running.append(_probe_task.remote(batch, timeline, chunk_frames))
-        if not running:
-            return
-        ready, running = ray.wait(running)
-        yield ray.get(ready[0])
+
+    def probed(batch: list[VideoSource]) -> tuple[pa.Table, pa.Table, int]:
+        rows, failures = probe_videos(batch, timeline, chunk_frames)
+        return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), failures_table(failures), len(batch)
+
+    return run_batches(probed, sources, _PROBES_PER_TASK, _PROBE_CPUS)
 
 
-@ray.remote(num_cpus=_PROBE_CPUS, max_retries=3)
-def _probe_task(
-    sources: list[VideoSource], timeline: Timeline, chunk_frames: int
-) -> tuple[pa.Table, pa.Table, int]:
-    rows, failures = probe_videos(sources, timeline, chunk_frames)
-    return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), failures_table(failures), len(sources)
+def write_part(store: FeatureStore, plans: list[pa.Table], failures: list[pa.Table]) -> None:
+    """Add tables of `PLAN_SCHEMA` to `<store>/plan/` and of `FAILURES_SCHEMA` to `<store>/failures/`.
 
-
-def _write_part(store: FeatureStore, plans: list[pa.Table], failures: list[pa.Table]) -> None:
-    """Failures first: a kill between the two writes leaves the planned videos to be probed again."""
+    Failures first: a kill between the two writes leaves the planned videos to be probed again.
+    """
     name = f"{_PROBE_PREFIX}{uuid.uuid4().hex}.parquet"
     for folder, schema, tables in (("failures", FAILURES_SCHEMA, failures), ("plan", PLAN_SCHEMA, plans)):
         table = pa.concat_tables([schema.empty_table(), *tables])
         if table.num_rows:
             with storage.replace_atomically(storage.join(store.folder(folder), name)) as stream:
                 pq.write_table(table, stream, compression="zstd")
-
-
-def _planned_ids(store: FeatureStore) -> set[str]:
-    ids: set[str] = set()
-    for file in storage.list_files(store.folder("plan")):
-        table = pq.read_table(io.BytesIO(storage.read_bytes(file.url)), columns=["video_id"])
-        ids.update(pc.unique(table["video_id"]).to_pylist())
-    return ids
 
 
 def _count(store: FeatureStore, videos: int, new: int) -> Plan:

@@ -17,7 +17,7 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts"}
     | {".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv"}
 )
-_MANIFEST_READERS = {
+MANIFEST_READERS = {
     ".parquet": pq.read_table,
     ".csv": pyarrow.csv.read_csv,
     ".jsonl": pyarrow.json.read_json,
@@ -43,7 +43,7 @@ def list_videos(videos: str) -> list[VideoSource]:
         InputError: nothing there, no video in it, a malformed manifest, or two files with one id.
     """
     suffix = PurePosixPath(videos).suffix.lower()
-    if suffix in _MANIFEST_READERS and not storage.is_folder(videos):
+    if suffix in MANIFEST_READERS and not storage.is_folder(videos):
         sources = _from_manifest(videos, suffix)
     elif any(character in videos for character in "*?["):
         sources = _from_glob(videos)
@@ -74,7 +74,7 @@ def _from_files(root: str, urls: list[str]) -> list[VideoSource]:
 
 def _from_manifest(manifest: str, suffix: str) -> list[VideoSource]:
     try:
-        table = _MANIFEST_READERS[suffix](io.BytesIO(storage.read_bytes(manifest)))
+        table = MANIFEST_READERS[suffix](io.BytesIO(storage.read_bytes(manifest)))
     except pa.ArrowInvalid as error:
         raise InputError(f"videos={manifest}: not a readable {suffix} manifest ({error})") from error
     missing = {"video_id", "uri"} - set(table.column_names)

@@ -5,8 +5,10 @@
 <url>/features/           one row a chunk extracted
 <url>/failures/           one row a video, or part of it, that was lost
 <url>/checkpoint/         Ray Data's record of the chunks that are done
+<url>/missing.txt         videos that annotations named when features were imported, and that had none
 """
 
+import logging
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +24,8 @@ from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
+
+logger = logging.getLogger(__name__)
 
 _INDEX_COLUMNS = [*PLAN_SCHEMA.names, "error"]
 _FOOTER_THREADS = 16
@@ -77,7 +81,8 @@ class FeatureStore:
         spec_url = storage.join(self.url, "feature_spec.json")
         if not storage.exists(spec_url):
             raise InputError(
-                f"store={url}: no feature store there (feature_spec.json is missing); run extract first"
+                f"store={url}: no feature store there (feature_spec.json is missing); "
+                "run extract or import_features first"
             )
         self.spec = FeatureSpec.from_json(storage.read_bytes(spec_url), spec_url)
         self._index: dict[str, VideoFeatures] | None = None
@@ -140,7 +145,7 @@ class FeatureStore:
             stored = sum(chunk.num_snippets for chunk in video.chunks)
             raise InputError(
                 f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: of its "
-                f"{video.num_snippets}, {stored} are{reason}; run extract again"
+                f"{video.num_snippets}, {stored} are{reason}; run the command that wrote it again"
             )
         runs = self._read_chunks(wanted)
         rows = np.concatenate(runs)
@@ -230,10 +235,15 @@ def _read_table(url: str) -> pa.Table:
 
 
 def _index_rows(url: str) -> list[dict[str, Any]]:
-    """The narrow columns of a features file, each row with its place."""
-    with storage.open_read(url) as stream, pq.ParquetFile(stream) as parquet:
-        rows = parquet.read(columns=_INDEX_COLUMNS).to_pylist()
-        sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    """The narrow columns of a features file, each row with its place; none of a file that was never finished."""
+    try:
+        with storage.open_read(url) as stream, pq.ParquetFile(stream) as parquet:
+            rows = parquet.read(columns=_INDEX_COLUMNS).to_pylist()
+            sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    except pa.ArrowInvalid:
+        # A killed writer leaves it, and the next run of the command removes it before it writes the rows again.
+        logger.warning("%s: not a whole file; a job is writing it or was killed", url)
+        return []
     places = [(group, row) for group, size in enumerate(sizes) for row in range(size)]
     return [
         values | {"file": url, "row_group": group, "row": row}

@@ -5,7 +5,14 @@ import os
 import pytest
 
 from pipeline.compose import compose_config, described_keys
-from pipeline.config import EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
+from pipeline.config import (
+    EvaluateConfig,
+    ExportFeaturesConfig,
+    ExtractConfig,
+    ImportFeaturesConfig,
+    PredictConfig,
+    TrainConfig,
+)
 from pipeline.errors import InputError
 
 GIVEN = ["videos=/clips", "store=/store"]
@@ -62,7 +69,10 @@ def test_several_mistakes_are_told_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
-@pytest.mark.parametrize("config_type", [ExtractConfig, TrainConfig, PredictConfig, EvaluateConfig])
+@pytest.mark.parametrize(
+    "config_type",
+    [ExtractConfig, ImportFeaturesConfig, ExportFeaturesConfig, TrainConfig, PredictConfig, EvaluateConfig],
+)
 def test_every_key_is_described_in_a_few_words(config_type: type) -> None:
     for key, field in described_keys(config_type):
         assert field.description, key

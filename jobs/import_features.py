@@ -1,0 +1,16 @@
+"""Import published features: python jobs/import_features.py source=<folder> store=<url> features=<preset>"""
+
+from pipeline.config import ImportFeaturesConfig
+from pipeline.job import main
+from pipeline.summary import Summary
+
+
+def run(config: ImportFeaturesConfig) -> Summary:
+    """Import published feature files into a store; the same command continues after any stop."""
+    from pipeline.features.published.importing import import_features  # after the settings are checked
+
+    return import_features(config)
+
+
+if __name__ == "__main__":
+    main("import_features", ImportFeaturesConfig, run)

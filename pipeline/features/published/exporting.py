@@ -1,0 +1,188 @@
+"""Export: a feature store -> one `.npy` file a video, for tools that read nothing else."""
+
+import io
+import json
+import logging
+import time
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import ray
+
+from pipeline import storage
+from pipeline.config import ExportFeaturesConfig
+from pipeline.errors import InputError
+from pipeline.failures import Failure, FailureKind, failures_table
+from pipeline.features.spec import FeatureSpec
+from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.parallel import run_batches
+from pipeline.ray_runtime import connect
+from pipeline.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+_VIDEOS_PER_TASK = 8
+_SECONDS_BETWEEN_LINES = 20.0
+
+
+def export_features(config: ExportFeaturesConfig) -> Summary:
+    """Write a store's features as `.npy` files; the same command continues after any stop.
+
+    `<out>/<video_id>.npy` is `[T, dim]`; `<out>/videos.json` holds the duration, the rate and the snippets of each
+    video, in the form that `info=` of import_features takes, and `<out>/feature_spec.json` what made the features.
+    """
+    store = FeatureStore(config.store)
+    videos = _chosen(store, config.only)
+    _claim_folder(config.out, store.spec)
+    _write_facts(config.out, store)
+    incomplete = {video_id for video_id, video in videos.items() if not video.complete}
+    written = {file.url: file.size for file in storage.list_files(config.out)}
+    dtype = np.dtype(config.dtype)
+    pending = [
+        video_id
+        for video_id, video in videos.items()
+        if video_id not in incomplete
+        and written.get(storage.absolute(npy_url(config.out, video_id)))
+        != _npy_size(video.num_snippets, store.spec.dim, dtype)
+    ]
+    logger.info(
+        "%d videos in %s: %d to export, %d done, %d incomplete in the store",
+        len(videos), config.store, len(pending), len(videos) - len(pending) - len(incomplete), len(incomplete),
+    )  # fmt: skip
+    broken = _export_all(config, store, pending)
+    failures = [*(_incomplete(videos[video_id]) for video_id in sorted(incomplete)), *broken]
+    _write_failures(config.out, failures)
+    done = len(pending) - len(broken)
+    return Summary(
+        job="export_features",
+        unit="videos",
+        total=len(videos),
+        done=done,
+        already_done=len(videos) - done - len(failures),
+        failed=len(failures),
+        outputs={"features": config.out},
+        allow_failures=config.allow_failures,
+    )
+
+
+def npy_url(out: str, video_id: str) -> str:
+    """Where the features of a video go. Raises InputError for an id that would lead out of the folder."""
+    if ".." in video_id.split("/") or video_id.startswith("/"):
+        raise InputError(f"out={out}: video id {video_id!r} is a path that leads out of the folder")
+    return storage.join(out, f"{video_id}.npy")
+
+
+def npy_bytes(values: np.ndarray) -> bytes:
+    """The array as a `.npy` file."""
+    sink = io.BytesIO()
+    np.lib.format.write_array(sink, values, allow_pickle=False)
+    return sink.getvalue()
+
+
+def _npy_size(length: int, dim: int, dtype: np.dtype[Any]) -> int:
+    """Bytes of the `.npy` file of a `[length, dim]` array: files appear whole, so a file of this size is done."""
+    header = io.BytesIO()
+    description = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (length, dim),
+    }
+    np.lib.format.write_array_header_1_0(header, description)
+    return header.tell() + length * dim * dtype.itemsize
+
+
+def _chosen(store: FeatureStore, patterns: tuple[str, ...]) -> dict[str, VideoFeatures]:
+    """The videos to export. Raises InputError where a pattern matches none, or the store is empty."""
+    index = store.index()
+    for pattern in patterns:
+        if not any(fnmatchcase(video_id, pattern) for video_id in index):
+            raise InputError(f"only={pattern}: the store has no such video; it has {len(index)} others")
+    if not index:
+        raise InputError(f"store={store.url}: holds no video; run extract or import_features")
+    return {
+        video_id: video
+        for video_id, video in index.items()
+        if not patterns or any(fnmatchcase(video_id, pattern) for pattern in patterns)
+    }
+
+
+def _claim_folder(out: str, spec: FeatureSpec) -> None:
+    """Write the spec into the folder. Raises InputError where it holds features of another one."""
+    url = storage.join(out, "feature_spec.json")
+    if not storage.exists(url):
+        storage.write_bytes(url, spec.to_json())
+    differences = FeatureSpec.from_json(storage.read_bytes(url), url).differences(spec)
+    if differences:
+        raise InputError(
+            f"out={out}: holds other features ({'; '.join(differences)}, where 'here' is the folder and 'there' the "
+            "store); use another out="
+        )
+
+
+def _write_facts(out: str, store: FeatureStore) -> None:
+    facts = {
+        video.video_id: {
+            "duration": video.duration,
+            "fps": video.timeline.rate,
+            "num_snippets": video.num_snippets,
+        }
+        for video in store.index().values()
+    }
+    storage.write_bytes(storage.join(out, "videos.json"), json.dumps(facts, indent=1).encode())
+
+
+def _export_all(config: ExportFeaturesConfig, store: FeatureStore, video_ids: list[str]) -> list[Failure]:
+    """Write the files of these videos in parallel; a failure for each that could not be read."""
+    if not video_ids:
+        return []
+    connect(config.ray)
+    shared = ray.put(store)  # with its index, which would otherwise be read again by every task
+    failures: list[Failure] = []
+    done, told = 0, time.monotonic()
+    export = partial(_export_batch, shared, config.out, config.dtype)
+    for batch, failed in run_batches(export, video_ids, _VIDEOS_PER_TASK, config.cpus):
+        failures += failed
+        done += batch
+        if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
+            logger.info("%d of %d videos", done, len(video_ids))
+            told = time.monotonic()
+    return failures
+
+
+def _export_batch(
+    shared: ray.ObjectRef, out: str, dtype: str, video_ids: list[str]
+) -> tuple[int, list[Failure]]:
+    store: FeatureStore = ray.get(shared)
+    failures: list[Failure] = []
+    for video_id in video_ids:
+        try:
+            values = store.load(video_id).astype(dtype, copy=False)
+        except (InputError, OSError) as error:
+            uri = store.index()[video_id].uri
+            failures.append(Failure(video_id, uri, "export", FailureKind.UNREADABLE, str(error)))
+        else:
+            storage.write_bytes(npy_url(out, video_id), npy_bytes(values))
+    return len(video_ids), failures
+
+
+def _incomplete(video: VideoFeatures) -> Failure:
+    reason = f": {video.failure.message}" if video.failure else ""
+    return Failure(
+        video.video_id,
+        video.uri,
+        "export",
+        FailureKind.MISSING_FEATURES,
+        f"not all of its {video.num_snippets} snippets are stored{reason}",
+    )
+
+
+def _write_failures(out: str, failures: list[Failure]) -> None:
+    url = storage.join(out, "failures", "export.parquet")
+    if not failures:
+        storage.remove(url)
+        return
+    with storage.replace_atomically(url) as stream:
+        pq.write_table(failures_table(failures), stream, compression="zstd")

@@ -1,0 +1,285 @@
+"""Import: published feature files -> plan -> reading tasks -> sharded Parquet."""
+
+import logging
+import time
+from collections.abc import Mapping
+
+import ray.data
+
+from pipeline import storage
+from pipeline.annotations.read import read_annotations
+from pipeline.config import DatasetConfig, ImportFeaturesConfig
+from pipeline.errors import InputError
+from pipeline.features.losses import record_losses
+from pipeline.features.plan import chunks_by_video, forget_probe_failures
+from pipeline.features.published.durations import VideoFacts, facts_of_annotations, read_facts
+from pipeline.features.published.layout import ArrayRule
+from pipeline.features.published.listing import Naming, PublishedVideo, list_source, match_videos
+from pipeline.features.published.places import Place
+from pipeline.features.published.planning import (
+    LengthRule,
+    describe_mismatch,
+    expected_length,
+    probe_shapes,
+    usual_widths,
+    write_import_plan,
+)
+from pipeline.features.published.reading import ChunkReader
+from pipeline.features.published.shapes import PublishedShape
+from pipeline.features.schema import FEATURES_SCHEMA
+from pipeline.features.spec import FeatureSpec
+from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.ray_runtime import connect
+from pipeline.resumable import write_resumably
+from pipeline.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+# A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
+_LEAST_FILES = 64
+# More rows than any plan has.
+_ALL_ROWS = 2**31 - 1
+_MISSING = "missing.txt"
+
+
+def import_features(config: ImportFeaturesConfig) -> Summary:
+    """Import published feature files into a store; the same command continues after any stop."""
+    facts, annotated = _read_facts(config)
+    connect(config.ray)
+    rule = ArrayRule(config.layout, config.key)
+    videos, shapes = _list_videos(config, rule)
+    missing = _missing(config, annotated, videos)
+    store = _plan(config, rule, videos, shapes, facts)
+    before = store.index()
+    lost = frozenset(chunk for video in _of(videos, before) for chunk in video.lost_chunks)
+    redo = lost if config.retry_failed else frozenset()
+    planned = chunks_by_video(store)
+    pending = sum(planned[video.video_id] - len(video.chunks) for video in _of(videos, before))
+    pending -= len(lost) - len(redo)
+    hours = sum(video.duration for video in _of(videos, before)) / 3600
+    logger.info("%.2f hours of video, %d chunks to import", hours, pending)
+    started = time.monotonic()
+    if pending:
+        _run_graph(config, store, rule, videos, pending, redo)
+    seconds = time.monotonic() - started
+    after = FeatureStore(store.url).index()
+    record_losses(store, after, "import")
+    _record_missing(store, missing)
+    odd_lengths = _remark_lengths(_of(videos, after), config.length_tolerance)
+    return _summarise(config, store, videos, before, after, len(missing), odd_lengths, seconds)
+
+
+def _read_facts(config: ImportFeaturesConfig) -> tuple[dict[str, VideoFacts], frozenset[str]]:
+    """What is known of each video, and the ids that the annotations name."""
+    told: dict[str, VideoFacts] = {}
+    if config.dataset.annotations is not None:
+        dataset = DatasetConfig.model_validate(config.dataset.model_dump())
+        told = facts_of_annotations(read_annotations(dataset))
+    facts = dict(told)
+    for video_id, known in (read_facts(config.info) if config.info is not None else {}).items():
+        facts[video_id] = known.filled_from(told.get(video_id, VideoFacts()))
+    if config.timeline.fps is None and all(known.rate is None for known in facts.values()):
+        raise InputError(
+            "timeline.fps=null: nothing tells the rates of the videos; give it, or annotations or info that do"
+        )
+    return facts, frozenset(told)
+
+
+def _list_videos(
+    config: ImportFeaturesConfig, rule: ArrayRule
+) -> tuple[list[PublishedVideo], dict[Place, PublishedShape]]:
+    listings = {"source": list_source("source", config.source, rule)}
+    if config.second_source is not None:
+        listings["second_source"] = list_source("second_source", config.second_source, rule)
+    videos, passed_over = match_videos(listings, Naming(config.id_pattern, config.strip_prefix))
+    if any(sum(place is not None and place.streamed for place in video.places) > 1 for video in videos):
+        raise InputError(
+            f"second_source={config.second_source}: source is a compressed tar, too, and two of them cannot be read "
+            "side by side; unpack one"
+        )
+    unnamed = f"; {passed_over} arrays do not match id_pattern" if passed_over else ""
+    logger.info("%d videos in %s%s", len(videos), config.source, unnamed)
+    shapes = {place: shape for listing in listings.values() for place, shape in listing.shapes.items()}
+    return videos, shapes
+
+
+def _missing(
+    config: ImportFeaturesConfig, annotated: frozenset[str], videos: list[PublishedVideo]
+) -> list[str]:
+    """The annotated videos without features, sorted. Raises InputError where that is all of them."""
+    missing = sorted(annotated - {video.video_id for video in videos})
+    if not missing:
+        return []
+    if len(missing) == len(annotated):
+        raise InputError(
+            f"source={config.source}: none of the {len(annotated)} annotated videos, such as {missing[0]!r}, is among "
+            f"its {len(videos)}, such as {videos[0].video_id!r}; look at strip_prefix and id_pattern"
+        )
+    logger.warning(
+        "%d of %d annotated videos have no features, such as %s", len(missing), len(annotated), missing[0]
+    )
+    return missing
+
+
+def _plan(
+    config: ImportFeaturesConfig,
+    rule: ArrayRule,
+    videos: list[PublishedVideo],
+    shapes: dict[Place, PublishedShape],
+    facts: Mapping[str, VideoFacts],
+) -> FeatureStore:
+    """The store, made where there is none, with a plan that knows all of `videos`."""
+    there = (
+        FeatureStore(config.store)
+        if storage.exists(storage.join(config.store, "feature_spec.json"))
+        else None
+    )
+    known: set[str] = set()
+    if there is not None:
+        if config.retry_failed:
+            forget_probe_failures(there)
+        known = there.index().keys() | set(there.failures()["video_id"].to_pylist())
+    new = [video for video in videos if video.video_id not in known]
+    shapes = probe_shapes(new, shapes, rule)
+    held = there.spec.preprocessing.get("widths", [there.spec.dim]) if there else None
+    widths = usual_widths(new, shapes, held)
+    if widths is None:
+        problem = next((f"{place}: {shape.error}" for place, shape in shapes.items() if shape.error), "")
+        raise InputError(
+            f"source={config.source}: no video can be imported; {problem or 'none is in both sources'}"
+        )
+    spec = FeatureSpec(
+        backbone=config.name,
+        weights="published",
+        preprocessing={"layout": config.layout, "key": config.key, "widths": widths},
+        dim=sum(widths),
+        timeline=config.timeline.build(),
+    )
+    store = FeatureStore.create(config.store, spec)
+    _refuse_other_files(store, videos)
+    lengths = LengthRule(config.length_tolerance, config.length_limit)
+    write_import_plan(store, new, shapes, facts, widths, lengths, config.chunk_snippets)
+    return FeatureStore(store.url)
+
+
+def _refuse_other_files(store: FeatureStore, videos: list[PublishedVideo]) -> None:
+    """Raises InputError where the store has a video from another file than this command names."""
+    for video in videos:
+        held = store.index().get(video.video_id)
+        if held is not None and held.uri != video.uri:
+            raise InputError(
+                f"store={store.url}: holds video {video.video_id} from {held.uri}, not from {video.uri}; use another "
+                "store="
+            )
+
+
+def _run_graph(
+    config: ImportFeaturesConfig,
+    store: FeatureStore,
+    rule: ArrayRule,
+    videos: list[PublishedVideo],
+    pending: int,
+    redo: frozenset[str],
+) -> None:
+    """The Ray Data graph from plan rows to feature rows."""
+    spec = store.spec
+    places = {
+        video.video_id: tuple(place for place in video.places if place is not None)
+        for video in videos
+        if video.video_id in store.index()
+    }
+    # A compressed tar is walked once, so a single task must know all that is wanted of it.
+    in_one_task = any(place.streamed for video in places.values() for place in video)
+
+    def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
+        return plan_rows.map_batches(
+            ChunkReader(places, rule, spec.dim),
+            batch_size=None if in_one_task else config.read.chunks_per_task,
+            batch_format="pyarrow",
+            num_cpus=config.read.cpus,
+        )
+
+    row_bytes = config.chunk_snippets * spec.dim * 2
+    write_resumably(
+        source=store.folder("plan"),
+        transform=transform,
+        target=store.folder("features"),
+        checkpoint=store.folder("checkpoint"),
+        id_column="chunk_id",
+        schema=FEATURES_SCHEMA.with_metadata(
+            {"feature_spec": spec.to_json(), "feature_digest": spec.digest.encode()}
+        ),
+        rows_per_file=max(1, min(int(config.shard_mb * 2**20) // row_bytes, -(-pending // _LEAST_FILES))),
+        row_bytes=row_bytes,
+        rows_per_task=_ALL_ROWS if in_one_task else config.read.chunks_per_task,
+        expected_rows=pending,
+        unit="chunks",
+        redo=redo,
+    )
+
+
+def _record_missing(store: FeatureStore, missing: list[str]) -> None:
+    """`<store>/missing.txt`: the annotated videos without features, one a line."""
+    url = storage.join(store.url, _MISSING)
+    if missing:
+        storage.write_bytes(url, "".join(f"{video_id}\n" for video_id in missing).encode())
+    else:
+        storage.remove(url)
+
+
+def _remark_lengths(videos: list[VideoFeatures], tolerance: int) -> int:
+    """How many videos differ from what their duration makes them by more than `tolerance`; one log line if any."""
+    rule = LengthRule(tolerance, limit=0.0)
+    odd = [
+        (video, expected)
+        for video in videos
+        if rule.is_remarkable(video.num_snippets, expected := expected_length(video.timeline, video.duration))
+    ]
+    if odd:
+        video, expected = odd[0]
+        logger.warning(
+            "%d of %d videos are not as long as the timeline makes them, such as %s, which %s",
+            len(odd), len(videos), video.video_id,
+            describe_mismatch(video.num_snippets, expected, video.duration, video.timeline),
+        )  # fmt: skip
+    return len(odd)
+
+
+def _of(videos: list[PublishedVideo], index: Mapping[str, VideoFeatures]) -> list[VideoFeatures]:
+    """What the store knows of this command's videos."""
+    return [index[video.video_id] for video in videos if video.video_id in index]
+
+
+def _summarise(
+    config: ImportFeaturesConfig,
+    store: FeatureStore,
+    videos: list[PublishedVideo],
+    before: Mapping[str, VideoFeatures],
+    after: Mapping[str, VideoFeatures],
+    missing: int,
+    odd_lengths: int,
+    seconds: float,
+) -> Summary:
+    complete = [video for video in _of(videos, after) if video.complete]
+    new = [video for video in complete if not before[video.video_id].complete]
+    snippets = sum(video.num_snippets for video in new)
+    figures = {"new snippets": str(snippets)}
+    if new:
+        figures["throughput"] = (
+            f"{snippets * store.spec.dim * 2 / seconds / 2**20:.1f} MiB of features per second"
+        )
+    if missing:
+        figures["annotated without features"] = f"{missing} ({_MISSING} in the store lists them)"
+    if odd_lengths:
+        figures["of another length than their duration"] = str(odd_lengths)
+    return Summary(
+        job="import_features",
+        unit="videos",
+        total=len(videos),
+        done=len(new),
+        already_done=len(complete) - len(new),
+        failed=len(videos) - len(complete),
+        outputs={"features": store.folder("features"), "failures": store.folder("failures")},
+        figures=figures,
+        allow_failures=config.allow_failures,
+    )
