@@ -89,6 +89,11 @@ class Annotations:
             raise InputError(f"the annotations have no subset {name!r}; they have: {there}")
         return self._of_videos(pc.is_in(self.videos["video_id"], value_set=videos["video_id"]))
 
+    def of(self, video_ids: Collection[str]) -> "Annotations":
+        """Only these videos; ids that are not here are passed over."""
+        ids = pa.array(video_ids, type=pa.string())
+        return self._of_videos(pc.is_in(self.videos["video_id"], value_set=ids))
+
     def without(self, video_ids: Collection[str]) -> "Annotations":
         """All but these videos; ids that are not here are passed over."""
         ids = pa.array(video_ids, type=pa.string())

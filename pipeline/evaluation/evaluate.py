@@ -1,7 +1,6 @@
 """Evaluation: a table of segments against a dataset's truth, by the dataset's published protocol."""
 
 import json
-import posixpath
 
 import pyarrow as pa
 
@@ -15,7 +14,7 @@ from pipeline.evaluation.class_agnostic import is_class_agnostic, without_classe
 from pipeline.evaluation.detection_map import detection_map
 from pipeline.evaluation.length_recall import recall_by_length
 from pipeline.evaluation.metrics_table import metrics_tables
-from pipeline.evaluation.predictions import read_segments
+from pipeline.evaluation.predictions import folder_of, read_segments
 from pipeline.evaluation.protocols import changed_settings, chosen_protocol
 from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.results_json import write_results
@@ -31,7 +30,7 @@ def evaluate(config: EvaluateConfig) -> Summary:
     result = score(predictions, truth, config)
     for table in metrics_tables(result):
         terminal().print(table)
-    outputs = {"metrics": config.out or storage.join(_folder_of(config.predictions), "metrics.json")}
+    outputs = {"metrics": config.out or storage.join(folder_of(config.predictions), "metrics.json")}
     storage.write_bytes(outputs["metrics"], json.dumps(result.to_json(), indent=2).encode())
     if config.results_json is not None:
         storage.write_bytes(config.results_json, write_results(predictions))
@@ -99,7 +98,3 @@ def _check_overlap(predictions: pa.Table, truth: Annotations, config: EvaluateCo
         if given and not set(given) & set(known):
             shown = ", ".join(map(repr, given[:3]))
             raise InputError(f"predictions={config.predictions}: of its {column} values ({shown}) {problem}")
-
-
-def _folder_of(predictions: str) -> str:
-    return predictions if storage.is_folder(predictions) else posixpath.dirname(predictions)

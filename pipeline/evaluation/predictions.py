@@ -1,5 +1,6 @@
 """Where predicted segments come from: a folder that predict wrote, a Parquet file, or another tool's JSON."""
 
+import posixpath
 from collections.abc import Collection
 
 import pyarrow as pa
@@ -29,6 +30,11 @@ def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table
             "run predict first"
         )
     return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *(_read_file(url, video_ids) for url in files)])
+
+
+def folder_of(predictions: str) -> str:
+    """The folder that what is said of `predictions` belongs in: itself, or that of the file."""
+    return predictions if storage.is_folder(predictions) else posixpath.dirname(predictions)
 
 
 def _read_file(url: str, video_ids: Collection[str]) -> pa.Table:

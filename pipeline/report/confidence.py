@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
+import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from pipeline.evaluation.matching import temporal_iou
+from pipeline.annotations.canonical import Annotations
+from pipeline.evaluation.indexed import index_segments
+from pipeline.evaluation.matching import overlapping_pairs
 
 _POINT, _INK, _GREY, _GRID = "#0072B2", "#222222", "#6B6B6B", "#DDDFE3"
 _SIDE = 4.6  # inches of a panel
@@ -42,15 +45,29 @@ def confidence_figure(runs: Sequence[ProposalQuality]) -> Figure:
     return figure
 
 
-def best_tiou(proposals: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The highest tIoU of each proposal `[N, 2]` with any of the segments `truth [M, 2]` of its video: `[N]`.
+def proposal_quality(name: str, predictions: pa.Table, annotations: Annotations) -> ProposalQuality:
+    """The predictions in videos of the truth, each with its best tIoU with an instance of its own label.
 
-    0 where there is no truth.
+    Args:
+        name: what the run is called.
+        predictions: table of `SEGMENTS_SCHEMA`; videos and labels that the truth lacks are left out.
+        annotations: the truth.
     """
-    best = np.zeros(len(proposals))
-    for segment in truth:
-        best = np.maximum(best, temporal_iou(proposals, np.broadcast_to(segment, proposals.shape)))
-    return best
+    truth = index_segments(annotations.instances, annotations)
+    found = index_segments(predictions, annotations)
+    found = found[(found.videos >= 0) & (found.labels >= 0)]
+    count = len(annotations.labels)
+    best = np.zeros(len(found))
+    for rows, _, tiou in overlapping_pairs(
+        found.seconds,
+        found.videos * count + found.labels,
+        truth.seconds,
+        truth.videos * count + truth.labels,
+        lowest=np.finfo(float).tiny,
+        union_epsilon=0.0,
+    ):
+        np.maximum.at(best, rows, tiou)
+    return ProposalQuality(name, found.scores, best)
 
 
 def _draw_panel(axes: Axes, run: ProposalQuality) -> None:

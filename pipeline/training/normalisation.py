@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from models.detection import DetectorOutput
+from models.detection import DetectorOutput, Saliency
+from models.tp2detr import TP2DETR
 
 
 class NormalisedDetector(nn.Module):
@@ -29,6 +30,15 @@ class NormalisedDetector(nn.Module):
 
     def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:
         """Features `[B, T, input_dim]` float32 and padding mask `[B, T]`, as every detector takes them."""
-        features = (features - self.feature_mean) / self.feature_deviation
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.detector(features, padding_mask)
+            return self.detector(self._normalised(features), padding_mask)
+
+    def salience(self, features: Tensor, padding_mask: Tensor) -> dict[str, Saliency]:
+        """The foreground logits of TP2-DETR's salient heads; empty for a detector without any."""
+        if not isinstance(self.detector, TP2DETR):
+            return {}
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.detector.salience(self._normalised(features), padding_mask)
+
+    def _normalised(self, features: Tensor) -> Tensor:
+        return (features - self.feature_mean) / self.feature_deviation

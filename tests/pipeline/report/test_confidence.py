@@ -3,11 +3,19 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
-from pipeline.report.confidence import ProposalQuality, best_tiou, confidence_figure, draw_confidence
+from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
+from pipeline.inference.schema import SEGMENTS_SCHEMA
+from pipeline.report.confidence import (
+    ProposalQuality,
+    confidence_figure,
+    draw_confidence,
+    proposal_quality,
+)
 
 BASELINE = ProposalQuality("baseline", np.array([0.1, 0.9, 0.5]), np.array([0.0, 1.0, 0.3]))
 OURS = ProposalQuality("TP²-DETR", np.linspace(0, 1, 50), np.linspace(1, 0, 50))
@@ -33,11 +41,28 @@ def test_many_points_are_fainter_than_few() -> None:
 
 
 def test_the_best_tiou_of_each_proposal_by_hand() -> None:
-    proposals = np.array([[0.0, 2.0], [1.0, 4.0], [8.0, 9.0], [5.0, 5.0]])
-    truth = np.array([[0.0, 3.0], [2.0, 4.0]])
-    np.testing.assert_allclose(best_tiou(proposals, truth), [2 / 3, 2 / 3, 0.0, 0.0])
-    assert best_tiou(proposals, np.zeros((0, 2))).tolist() == [0, 0, 0, 0]
-    assert best_tiou(np.zeros((0, 2)), truth).shape == (0,)
+    rows = [
+        ("v0", 0.0, 2.0, "a", 0.9),  # against (0, 3): 2 / 3
+        ("v0", 1.0, 4.0, "a", 0.8),  # against (2, 4): 2 / 3
+        ("v0", 2.0, 4.0, "b", 0.7),  # of another label
+        ("v1", 0.0, 3.0, "a", 0.6),  # in a video without truth
+        ("v2", 0.0, 3.0, "a", 0.5),  # in a video that is not of the truth
+    ]
+    columns = dict(zip(SEGMENTS_SCHEMA.names, zip(*rows, strict=True), strict=True))
+    predictions = pa.table({name: list(values) for name, values in columns.items()}, schema=SEGMENTS_SCHEMA)
+    videos = [{"video_id": v, "subset": "test", "duration": 9.0, "fps": None} for v in ("v0", "v1")]
+    instances = [
+        {"video_id": "v0", "t_start": 0.0, "t_end": 3.0, "label": "a"},
+        {"video_id": "v0", "t_start": 2.0, "t_end": 4.0, "label": "a"},
+    ]
+    truth = Annotations(
+        pa.Table.from_pylist(videos, schema=VIDEOS_SCHEMA),
+        pa.Table.from_pylist(instances, schema=INSTANCES_SCHEMA),
+        ("a", "b"),
+    )
+    quality = proposal_quality("run", predictions, truth)
+    assert quality.scores.tolist() == [0.9, 0.8, 0.7, 0.6]
+    np.testing.assert_allclose(quality.tious, [2 / 3, 2 / 3, 0.0, 0.0])
 
 
 @pytest.mark.parametrize("runs", [[], [BASELINE], [BASELINE, OURS]])

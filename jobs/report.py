@@ -1,0 +1,16 @@
+"""Draw predictions beside the truth: python jobs/report.py predictions=<url> dataset.annotations=<url>"""
+
+from pipeline.config import ReportConfig
+from pipeline.job import main
+from pipeline.summary import Summary
+
+
+def run(config: ReportConfig) -> Summary:
+    """Draw timelines, confidence against tIoU, and what TP²-DETR's salient heads see."""
+    from pipeline.report.run import report  # after the settings are checked: it takes seconds
+
+    return report(config)
+
+
+if __name__ == "__main__":
+    main("report", ReportConfig, run)

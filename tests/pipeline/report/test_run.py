@@ -1,0 +1,118 @@
+"""Pictures of a prediction, and of a TP²-DETR run's salient heads, from files as jobs leave them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import storage
+from pipeline.compose import compose_config
+from pipeline.config import MergeConfig, ReportConfig, TrainConfig, WindowConfig
+from pipeline.errors import InputError
+from pipeline.features.store import FeatureStore
+from pipeline.inference.salience import video_salience
+from pipeline.inference.tables import segments_table
+from pipeline.report.run import report
+from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
+from pipeline.training.feature_cache import FeatureCache
+from pipeline.training.hyperparameters import build
+from pipeline.training.optimisation import build_optimiser
+from pipeline.training.targets import FOREGROUND
+from tests.pipeline.synthetic import SPEC, TINY_MODEL, make_videos, write_annotations, write_store
+
+VIDEOS = make_videos(3, "test", seed=5)
+TP2DETR = {**TINY_MODEL, "name": "tp2detr", "pyramid": "direct", "num_levels": 2}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, its truth, what was predicted, and the runs of two detectors that have learnt nothing."""
+    folder = tmp_path_factory.mktemp("archive")
+    write_store(str(folder / "store"), VIDEOS)
+    write_annotations(str(folder / "truth.json"), VIDEOS)
+    for name, model in (("tp2detr", TP2DETR), ("plain", TINY_MODEL)):
+        words = [
+            "run=r", "store=s", "dataset.annotations=a", f"model={model['name']}", "class_agnostic=true",
+            *(f"model.{key}={value}" for key, value in model.items()),
+            "windows.length=32", "windows.test_step=16", "windows.train_step=16",
+        ]  # fmt: skip
+        settings = compose_config("train", TrainConfig, words)
+        torch.manual_seed(1)
+        detector = build(settings.model, SPEC.dim, 1, bf16=False)
+        target = folder / name / CHECKPOINTS / checkpoint_name(1)
+        target.mkdir(parents=True)
+        save_checkpoint(
+            str(target), progress=Progress(1, 1, ({"epoch": 1},)), labels=(FOREGROUND,), feature_spec=SPEC,
+            config=settings.model_dump(mode="json"), model=detector,
+            optimiser=build_optimiser(detector, settings.optimiser),
+        )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictions(archive: Path) -> str:
+    import pyarrow.parquet as pq
+
+    from pipeline.inference.detect import detect_videos
+
+    detector = build(TINY_MODEL, SPEC.dim, 1, bf16=False).eval()
+    store = FeatureStore(str(archive / "store"))
+    found = detect_videos(
+        detector, list(store.index().values()), FeatureCache(store, 1), windows=WindowConfig(length=32, test_step=16),
+        merge=MergeConfig(window_top_k=6, across_classes=True), batch_size=4, device=torch.device("cpu"),
+    )  # fmt: skip
+    table = segments_table(((video.video_id, merged) for video, merged in found), (FOREGROUND,))
+    pq.write_table(table, archive / "segments.parquet")
+    return str(archive / "segments.parquet")
+
+
+def config(archive: Path, predictions: str, *words: str) -> ReportConfig:
+    given = [f"predictions={predictions}", f"dataset.annotations={archive / 'truth.json'}", *words]
+    return compose_config("report", ReportConfig, given)
+
+
+def test_pictures_lie_beside_the_predictions(archive: Path, predictions: str) -> None:
+    words = [f"run={archive / 'tp2detr'}", f"store={archive / 'store'}", f"videos=[{VIDEOS[1].video_id}]"]
+    summary = report(config(archive, predictions, *words))
+    assert set(summary.outputs) == {"timelines", "confidence", "saliency"}
+    for url in summary.outputs.values():
+        assert url.startswith(str(archive / "report"))
+        assert storage.read_bytes(url).startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_drawn_is_told(archive: Path, predictions: str) -> None:
+    with pytest.raises(InputError, match="videos=nobody: not a video of subset 'test'"):
+        report(config(archive, predictions, "videos=[nobody]"))
+    with pytest.raises(InputError, match="its detector has no salient heads"):
+        report(config(archive, predictions, f"run={archive / 'plain'}", f"store={archive / 'store'}"))
+    with pytest.raises(InputError, match="run and store belong together"):
+        config(archive, predictions, f"run={archive / 'plain'}")
+
+
+@pytest.mark.parametrize("words", [{}, {"test_step": 32}, {"mode": "rescale"}, {"mode": "whole"}])
+def test_salience_covers_a_video_once(archive: Path, words: dict[str, object]) -> None:
+    """Where windows overlap it is their mean; one window alone is what the detector says of it."""
+    torch.manual_seed(0)
+    detector = build(TP2DETR, SPEC.dim, 1, bf16=False).eval()
+    detector.set_statistics(torch.full((SPEC.dim,), 0.5), torch.full((SPEC.dim,), 2.0))
+    store = FeatureStore(str(archive / "store"))
+    windows = WindowConfig.model_validate({"length": 32, "test_step": 16, "train_step": 16, **words})
+    video = max(store.index().values(), key=lambda entry: entry.num_snippets)
+    salience = video_salience(detector, video, FeatureCache(store, 1), windows)
+    assert salience is not None
+    rows = 32 if windows.mode == "rescale" else video.num_snippets
+    assert len(salience.times) == rows
+    assert (np.diff(salience.times) > 0).all()
+    assert set(salience.probabilities) == {"pyramid", "encoder"}
+    for probability in salience.probabilities.values():
+        assert probability.shape == (rows,)
+        assert ((probability >= 0) & (probability <= 1)).all()
+    if windows.mode == "whole":
+        features = torch.from_numpy(store.load(video.video_id)).float()[None]
+        mask = torch.zeros(features.shape[:2], dtype=torch.bool)
+        with torch.no_grad():
+            said = detector.detector.salience((features - 0.5) / 2, mask)["encoder"].logits[0].sigmoid()
+        np.testing.assert_allclose(salience.probabilities["encoder"], said, atol=1e-5)
+        centres = video.timeline.to_seconds(np.arange(rows) + 0.5)
+        np.testing.assert_allclose(salience.times, centres)
