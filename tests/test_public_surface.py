@@ -16,6 +16,7 @@ from pipeline.config import (
     ExtractConfig,
     ImportFeaturesConfig,
     PredictConfig,
+    ReportConfig,
     SplitsConfig,
     TrainConfig,
 )
@@ -32,6 +33,7 @@ JOBS = {
     "splits": SplitsConfig,
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
+    "report": ReportConfig,
     "demo": DemoConfig,
 }
 SCHEMAS = {
