@@ -17,10 +17,13 @@ from pipeline.features.extraction import extract
 from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
 from tests.videos import encode_video
 
-# Ray says that it is ready before the agent is that starts jobs.
+# Ray says that it is ready before the agent is that starts jobs; and that agent has a fixed port, which another Ray on
+# the machine may hold, and which only `ray start` can change.
 HEAD = """
-import ray, sys, time
+import functools, ray, sys, time
+import ray._private.parameter as parameter
 from ray.experimental.internal_kv import _internal_kv_list
+parameter.RayParams = functools.partial(parameter.RayParams, dashboard_agent_listen_port=0)
 ray.init(num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, dashboard_port=8299)
 while not _internal_kv_list("DASHBOARD_AGENT_ADDR_NODE_ID_PREFIX", namespace="dashboard"):
     time.sleep(0.2)
