@@ -54,7 +54,16 @@ def test_experiments_train_as_the_paper_says(dataset: str, split: int) -> None:
     assert (optimiser.epochs, optimiser.drop_epochs, optimiser.drop_factor) == (35, (30,), 0.1)
     assert (optimiser.batch_size, optimiser.weight_decay, optimiser.clip_norm) == (16, 1e-4, 0.1)
     assert config.class_agnostic
-    assert (config.merge.nms_tiou, config.merge.across_classes) == (0.4, True)
+    assert (config.dataset.name, config.dataset.zero_shot.lists) == (dataset, f"{dataset}_{split}")
+    if dataset == "thumos14":
+        assert (config.windows.mode, config.windows.length, config.windows.test_last) == (
+            "sliding",
+            128,
+            "pad",
+        )
+        assert (config.merge.nms_tiou, config.merge.across_classes) == (0.4, True)
+    else:
+        assert (config.windows.mode, config.windows.length) == ("rescale", 256)
     detector = build(config.model, 8, 1, bf16=False).detector
     assert type(detector) is TP2DETR
     assert config.merge.window_top_k == detector.config.num_queries
