@@ -1,9 +1,11 @@
 """jobs/extract.py as its user meets it: from any folder, killed and run again, submitted to a cluster."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,14 +19,19 @@ from pipeline.features.extraction import extract
 from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
 from tests.videos import encode_video
 
-# Ray says that it is ready before the agent is that starts jobs; and that agent has a fixed port, which another Ray on
-# the machine may hold, and which only `ray start` can change.
+# A head like that of `ray start`, which only `ray stop` could end, and with it every other Ray of the machine. Its own
+# folder (argv[1]), its agent's port and its recorded address keep it apart from those. Ray says that it is ready before
+# the agent is that starts jobs.
 HEAD = """
 import functools, ray, sys, time
 import ray._private.parameter as parameter
+from ray._private.utils import write_ray_address
 from ray.experimental.internal_kv import _internal_kv_list
 parameter.RayParams = functools.partial(parameter.RayParams, dashboard_agent_listen_port=0)
-ray.init(num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, dashboard_port=8299)
+ray.init(
+    num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, dashboard_port=8299, _temp_dir=sys.argv[1]
+)
+write_ray_address(ray.get_runtime_context().gcs_address, sys.argv[1])
 while not _internal_kv_list("DASHBOARD_AGENT_ADDR_NODE_ID_PREFIX", namespace="dashboard"):
     time.sleep(0.2)
 print("ready", flush=True)
@@ -80,9 +87,9 @@ def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Pat
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
-    # Not `ray start`: to end that one takes `ray stop`, which ends every other Ray of the machine, too.
+    folder = tempfile.mkdtemp(prefix="ray-")  # short, for the names of sockets have a limit
     cluster = subprocess.Popen(
-        [sys.executable, "-c", HEAD], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", HEAD, folder], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         assert cluster.stdout is not None
@@ -100,6 +107,7 @@ def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Pat
     finally:
         cluster.kill()  # its Ray ends with it
         cluster.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
