@@ -15,7 +15,7 @@ import open_clip
 import torch
 from torch import nn
 
-from models.backbones.clip import ImageEncoder
+from models.backbones.pixels import PixelEncoder
 from pipeline import storage
 from pipeline.config import BackboneConfig
 from pipeline.errors import InputError
@@ -38,7 +38,7 @@ class Backbone:
         normalisation: mean and std of the input channels.
     """
 
-    encoder: ImageEncoder
+    encoder: PixelEncoder
     size: FrameSize
     dim: int
     weights: str
@@ -59,7 +59,7 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     tower, preprocessing = _load_clip(config)
     side = config.image_size or _side(preprocessing["size"])
     mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
-    encoder = ImageEncoder(tower, mean, std).eval().requires_grad_(False)
+    encoder = PixelEncoder(tower, mean, std).eval().requires_grad_(False)
     with torch.inference_mode():
         dim = encoder(torch.zeros(1, side, side, 3, dtype=torch.uint8)).shape[-1]
     return Backbone(
@@ -106,7 +106,7 @@ class BatchedEncoder:
     the embedding of a frame then does not depend on the frames around it, nor on how a video was cut into chunks.
     """
 
-    def __init__(self, encoder: ImageEncoder, batch_size: int, device: torch.device, bf16: bool) -> None:
+    def __init__(self, encoder: PixelEncoder, batch_size: int, device: torch.device, bf16: bool) -> None:
         self.encoder = encoder.to(device)
         self.batch_size = batch_size
         self.device = device
