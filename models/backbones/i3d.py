@@ -78,6 +78,7 @@ class _ConvUnit(nn.Module):
     ) -> None:
         super().__init__()
         self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=classifier)
+        nn.init.kaiming_normal_(self.conv3d.weight, nonlinearity="relu")
         self.bn = None if classifier else nn.BatchNorm3d(out_channels, eps=_BATCH_NORM_EPS, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
