@@ -78,22 +78,31 @@ class FlowStage:
         return fields
 
 
-class RAFTStage(FlowStage):
+class FlowActor:
     """An actor that holds a RAFT network."""
 
     def __init__(
         self, config: FlowConfig, spec: FeatureSpec, offsets: tuple[int, ...], inputs: Inputs
     ) -> None:
-        """Load the network; raises InputError where this node's weights are not those of `spec`."""
         torch.set_num_threads(max(1, int(config.cpus)))
-        estimate = RAFTFlow(config, inputs.size.crop)
-        stated = spec.preprocessing["flow"]["weights"]
-        if estimate.weights != stated:
-            raise InputError(
-                f"flow.weights={config.weights}: this node's weights have digest {estimate.weights}, "
-                f"the store's {stated}; give every node the same weights"
-            )
-        super().__init__(estimate, spec, offsets, inputs)
+        self.stage = flow_stage(config, spec, offsets, inputs)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return self.stage(batch)
+
+
+def flow_stage(config: FlowConfig, spec: FeatureSpec, offsets: tuple[int, ...], inputs: Inputs) -> FlowStage:
+    """The stage in this process; raises InputError where this node's weights of RAFT are not those of `spec`."""
+    if config.algorithm == "tvl1":
+        return FlowStage(TVL1Flow(inputs.size.crop, config.rounding), spec, offsets, inputs)
+    estimate = RAFTFlow(config, inputs.size.crop)
+    stated = spec.preprocessing["flow"]["weights"]
+    if estimate.weights != stated:
+        raise InputError(
+            f"flow.weights={config.weights}: this node's weights have digest {estimate.weights}, "
+            f"the store's {stated}; give every node the same weights"
+        )
+    return FlowStage(estimate, spec, offsets, inputs)
 
 
 def add_flow(
@@ -111,10 +120,9 @@ def add_flow(
         "resources": config.resources,
     }
     if config.algorithm == "tvl1":
-        estimate = TVL1Flow(inputs.size.crop, config.rounding)
-        return frames.map_batches(FlowStage(estimate, spec, offsets, inputs), **options)
+        return frames.map_batches(flow_stage(config, spec, offsets, inputs), **options)
     return frames.map_batches(
-        RAFTStage,
+        FlowActor,
         fn_constructor_args=(config, spec, offsets, inputs),
         compute=ray.data.ActorPoolStrategy(min_size=config.min_actors, max_size=config.max_actors),
         num_gpus=config.gpus,
