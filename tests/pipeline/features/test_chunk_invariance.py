@@ -16,8 +16,8 @@ FLOW = ["backbone.streams=flow", "backbone.flow_weights=null"]
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # 150 frames at the 16 frames a second of the tests below: three chunks of 64 frames and some.
-    return encode_video(tmp_path_factory.mktemp("videos") / "v.mp4", seconds=9.4, fps=24, seed=1)
+    # 103 frames at the 16 frames a second of the tests below: two chunks of 64 frames.
+    return encode_video(tmp_path_factory.mktemp("videos") / "v.mp4", seconds=6.4, fps=24, seed=1)
 
 
 def features(video: Path, chunk_frames: int, *words: str, batch: int = 2) -> np.ndarray:
@@ -50,7 +50,7 @@ def test_features_do_not_depend_on_the_chunks(video: Path, words: list[str]) -> 
     whole = features(video, 512, *words)
     cut = features(video, 64, "decode.chunks_per_task=2", *words, batch=3)
     assert (whole == cut).all()
-    assert len(np.unique(whole, axis=0)) == len(whole) > 10
+    assert len(np.unique(whole, axis=0)) == len(whole) > 6
 
 
 def test_two_streams_are_the_two_networks_side_by_side(video: Path) -> None:
@@ -58,5 +58,5 @@ def test_two_streams_are_the_two_networks_side_by_side(video: Path) -> None:
     rgb = features(video, 512, "backbone=tiny_i3d", "timeline.stride=12", *RGB)
     # Of a two-stream network with random weights the second has the next seed.
     flow = features(video, 512, "backbone=tiny_i3d", "timeline.stride=12", "backbone.seed=1", *FLOW)
-    assert both.shape == (12, 2048)
+    assert both.shape == (8, 2048)
     assert (both == np.concatenate([rgb, flow], axis=1)).all()
