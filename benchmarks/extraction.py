@@ -52,10 +52,10 @@ def stages(config: ExtractConfig, video: Path) -> tuple[Callable[[], None], Call
 
     side, batch, sampled = backbone.inputs.size.crop, config.backbone.batch_size, len(offsets)
     if backbone.sees_clips:
-        network, items, shape = backbone.encoder.streams["rgb"], snippets, (batch, 3, sampled, side, side)
+        network, items, shape = backbone.encoder.streams["rgb"], snippets, (batch, sampled, side, side, 3)
     else:
-        network, items, shape = backbone.encoder.network, snippets * sampled, (batch, 3, side, side)
-    ready = torch.randn(shape)
+        network, items, shape = backbone.encoder.network, snippets * sampled, (batch, side, side, 3)
+    ready = torch.randn(shape).movedim(-1, 1)  # channels last in memory, as in extraction
 
     def bare() -> None:
         with torch.inference_mode():
