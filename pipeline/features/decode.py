@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.failures import FailureKind
+from pipeline.features.pictures import open_reader
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.store import join_error
 from pipeline.features.timeline import Timeline
@@ -31,25 +32,38 @@ class SampledFrames:
     Attributes:
         indices: `[F]` sorted distinct indices of frames of the resampled video.
         members: `[num_snippets, frames_per_snippet]` positions in `indices`.
+        last: index of the video's last frame.
     """
 
     indices: np.ndarray
     members: np.ndarray
+    last: int
 
 
 def sample_frames(
-    timeline: Timeline, offsets: tuple[int, ...], first_snippet: int, num_snippets: int, duration: float
+    timeline: Timeline,
+    offsets: tuple[int, ...],
+    first_snippet: int,
+    num_snippets: int,
+    duration: float,
+    successors: bool = False,
 ) -> SampledFrames:
     """The frames at `offsets` within each window of `num_snippets` snippets from `first_snippet` on.
 
     Frames that several windows share appear once. Windows that reach past the end of a video (only one shorter than
     a window has such) repeat its last frame.
+
+    With `successors`, the frame after each of them is there too, for flow from one to the other: 17 frames for the 16
+    flow fields of a window. After the last frame of the video comes itself.
     """
     starts = (first_snippet + np.arange(num_snippets)) * timeline.stride
     wanted = starts[:, None] + np.asarray(offsets)
     last = timeline.num_frames(duration) - 1
     indices, members = np.unique(np.minimum(wanted, last), return_inverse=True)
-    return SampledFrames(indices, members.reshape(wanted.shape))
+    if successors:
+        looked_at, indices = indices, np.union1d(indices, np.minimum(indices + 1, last))
+        members = np.searchsorted(indices, looked_at)[members]
+    return SampledFrames(indices, members.reshape(wanted.shape), last)
 
 
 @dataclass(frozen=True)
@@ -60,11 +74,13 @@ class ChunkDecoder:
         timeline: the store's time rule (`fps` may be None: each row brings its own).
         offsets: frames of a window that the backbone looks at.
         size: what becomes of a frame while it is decoded.
+        successors: whether the frame after each of those is wanted too, for optical flow.
     """
 
     timeline: Timeline
     offsets: tuple[int, ...]
     size: FrameSize
+    successors: bool = False
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """One table of `FRAMES_SCHEMA` with one row for each plan row, in order; what cannot be decoded has `error`."""
@@ -78,17 +94,20 @@ class ChunkDecoder:
         with ExitStack() as stack:
             try:
                 source = stack.enter_context(open_source(chunks[0]["uri"]))
-                shared = max(0, timeline.window - timeline.stride)
-                reader = stack.enter_context(
-                    FrameReader(source, fps=timeline.rate, size=self.size, keep=shared)
-                )
+                shared = max(0, timeline.window + self.successors - timeline.stride)
+                reader = stack.enter_context(open_reader(source, timeline.rate, self.size, shared))
             except (VideoError, OSError) as error:
                 for chunk in chunks:
                     yield _frames_row(chunk, None, error)
                 return
             for chunk in chunks:
                 sampled = sample_frames(
-                    timeline, self.offsets, chunk["first_snippet"], chunk["num_snippets"], chunk["duration"]
+                    timeline,
+                    self.offsets,
+                    chunk["first_snippet"],
+                    chunk["num_snippets"],
+                    chunk["duration"],
+                    self.successors,
                 )
                 try:
                     yield _frames_row(chunk, self._read(reader, sampled.indices), None)
@@ -124,3 +143,8 @@ def large_binary_row(values: np.ndarray | None) -> pa.Array:
     return pa.Array.from_buffers(
         pa.large_binary(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(values))]
     )
+
+
+def read_array(cell: pa.LargeBinaryScalar, side: int, channels: int, dtype: str = "uint8") -> np.ndarray:
+    """The pictures or flow fields `[F, side, side, channels]` in a cell of large_binary, without copying them."""
+    return np.frombuffer(cell.as_buffer(), dtype=dtype).reshape(-1, side, side, channels)

@@ -5,12 +5,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from pipeline.config import BackboneConfig
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
-from pipeline.features.backbones import BatchedEncoder, frame_offsets, load_backbone
-from pipeline.features.decode import large_binary_row, sample_frames
+from pipeline.features.backbones import frame_offsets, load_backbone
+from pipeline.features.backbones.backbone import Backbone
+from pipeline.features.batches import FixedBatches
+from pipeline.features.decode import SampledFrames, large_binary_row, read_array, sample_frames
+from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import join_error
@@ -29,28 +33,42 @@ class ChunkEmbedder:
                 f"the store's {spec.weights}; give every node the same weights"
             )
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.encoder = BatchedEncoder(backbone.encoder, config.batch_size, device, config.precision == "bf16")
-        self.size = backbone.size
+        self.encode = SnippetEncoder(config, backbone, device)
+        self.inputs = backbone.inputs
         self.spec = spec
         self.offsets = frame_offsets(spec.timeline.window, config.frames_per_snippet)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Table of `FEATURES_SCHEMA`, one row for each row of `FRAMES_SCHEMA`, in order."""
-        rows = batch.drop_columns(["frames"]).to_pylist()
+        """Table of `FEATURES_SCHEMA`, one row for each row of `FRAMES_SCHEMA` or `FLOW_SCHEMA`, in order."""
+        rows = batch.select([*PLAN_SCHEMA.names, "error"]).to_pylist()
         decoded = [position for position, row in enumerate(rows) if row["error"] is None]
-        runs = [self._frames(batch["frames"][position]) for position in decoded]
-        embeddings = dict(zip(decoded, self.encoder(runs), strict=True))
+        side, streams = self.inputs.size.crop, []
+        if self.inputs.rgb:
+            streams.append([read_array(batch["frames"][position], side, 3) for position in decoded])
+        if self.inputs.flow:
+            dtype = flow_dtype(self.spec.preprocessing["flow"]["rounding"])
+            streams.append([read_array(batch["flow"][position], side, 2, dtype) for position in decoded])
+        members = [self._sampled(rows[position]).members for position in decoded]
+        snippets = dict(zip(decoded, self.encode(streams, members), strict=True))
         return pa.concat_tables(
-            [self._features_row(row, embeddings.get(position)) for position, row in enumerate(rows)]
+            [self._features_row(row, snippets.get(position)) for position, row in enumerate(rows)]
         )
 
-    def _frames(self, cell: pa.LargeBinaryScalar) -> np.ndarray:
-        return np.frombuffer(cell.as_buffer(), dtype=np.uint8).reshape(-1, self.size.crop, self.size.crop, 3)
+    def _sampled(self, row: dict[str, Any]) -> SampledFrames:
+        return sample_frames(
+            self.spec.timeline.resolve(row["fps"]),
+            self.offsets,
+            row["first_snippet"],
+            row["num_snippets"],
+            row["duration"],
+            successors=self.inputs.flow,
+        )
 
-    def _features_row(self, row: dict[str, Any], embeddings: np.ndarray | None) -> pa.Table:
+    def _features_row(self, row: dict[str, Any], snippets: NDArray[np.float32] | None) -> pa.Table:
         features, error = None, row["error"]
-        if embeddings is not None:
-            features = self._snippets(row, embeddings)
+        if snippets is not None:
+            with np.errstate(over="ignore"):
+                features = snippets.astype(np.float16)
             if not np.isfinite(features).all():
                 features, error = (
                     None,
@@ -67,15 +85,35 @@ class ChunkEmbedder:
             schema=FEATURES_SCHEMA,
         )
 
-    def _snippets(self, row: dict[str, Any], embeddings: np.ndarray) -> np.ndarray:
-        """`[num_snippets, dim]` float16: the mean over each snippet's sampled frames."""
-        timeline = self.spec.timeline.resolve(row["fps"])
-        sampled = sample_frames(
-            timeline,
-            self.offsets,
-            row["first_snippet"],
-            row["num_snippets"],
-            row["duration"],
+
+class SnippetEncoder:
+    """From the frames of chunks to their snippets' vectors, with an image or a video network."""
+
+    def __init__(self, config: BackboneConfig, backbone: Backbone, device: torch.device) -> None:
+        self.sees_clips = backbone.sees_clips
+        self.batches = FixedBatches(
+            backbone.encoder,
+            config.batch_size,
+            device,
+            bf16=config.precision == "bf16",
+            compiled=config.compile,
         )
-        with np.errstate(over="ignore"):
-            return embeddings[sampled.members].mean(axis=1, dtype=np.float32).astype(np.float16)
+
+    def __call__(
+        self, streams: list[list[NDArray]], members: list[NDArray[np.int64]]
+    ) -> list[NDArray[np.float32]]:
+        """`[num_snippets, dim]` of each chunk.
+
+        Args:
+            streams: pictures `[F, S, S, 3]` uint8, flow `[F, S, S, 2]` (uint8, or float16 in [-1, 1]), or both in
+                this order; each a list over chunks.
+            members: `[num_snippets, T]` of each chunk: the frames that a snippet looks at.
+        """
+        if self.sees_clips:
+            return self.batches(streams, members)
+        looked_at = [np.unique(run, return_inverse=True) for run in members]
+        embeddings = self.batches(streams, [frames for frames, _ in looked_at])
+        return [
+            vectors[inverse.reshape(run.shape)].mean(axis=1, dtype=np.float32)
+            for vectors, (_, inverse), run in zip(embeddings, looked_at, members, strict=True)
+        ]

@@ -1,14 +1,17 @@
-"""Extraction: videos -> plan -> decoded chunks -> backbone actors -> sharded Parquet."""
+"""Extraction: videos -> plan -> decoded chunks -> [optical flow ->] backbone actors -> sharded Parquet."""
 
 import logging
 import time
 
 import ray
 
-from pipeline.config import BackboneConfig, ExtractConfig
+from pipeline.config import BackboneConfig, ExtractConfig, FlowConfig
 from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
+from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.decode import ChunkDecoder
 from pipeline.features.embed import ChunkEmbedder
+from pipeline.features.flow import flow_description
+from pipeline.features.flow.stage import add_flow
 from pipeline.features.losses import record_losses
 from pipeline.features.plan import forget_probe_failures, plan_store
 from pipeline.features.schema import FEATURES_SCHEMA
@@ -19,7 +22,6 @@ from pipeline.features.timeline import Timeline
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
-from pipeline.video.picture import FrameSize
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ def extract(config: ExtractConfig) -> Summary:
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
     connect(config.ray)
-    spec, size = ray.get(_describe_backbone.remote(config.backbone, config.timeline.build()))
+    spec, inputs = ray.get(_describe_backbone.remote(config.backbone, config.flow, config.timeline.build()))
     store = FeatureStore.create(config.store, spec)
     if config.retry_failed:
         forget_probe_failures(store)
@@ -46,7 +48,7 @@ def extract(config: ExtractConfig) -> Summary:
     logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
     started = time.monotonic()
     if pending:
-        _run_graph(config, store, size, pending, redo)
+        _run_graph(config, store, inputs, pending, redo)
     after = FeatureStore(store.url).index()
     record_losses(store, after, "extract")
     return _summarise(
@@ -55,12 +57,13 @@ def extract(config: ExtractConfig) -> Summary:
 
 
 def _run_graph(
-    config: ExtractConfig, store: FeatureStore, size: FrameSize, pending: int, redo: frozenset[str]
+    config: ExtractConfig, store: FeatureStore, inputs: Inputs, pending: int, redo: frozenset[str]
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec, embed = store.spec, config.embed
     offsets = frame_offsets(spec.timeline.window, config.backbone.frames_per_snippet)
-    decoder = ChunkDecoder(spec.timeline, offsets, size)
+    size = inputs.decoded
+    decoder = ChunkDecoder(spec.timeline, offsets, size, successors=inputs.flow)
 
     def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
         frames = plan_rows.map_batches(
@@ -68,9 +71,12 @@ def _run_graph(
             batch_size=config.decode.chunks_per_task,
             batch_format="pyarrow",
             num_cpus=config.decode.cpus,
+            resources=config.decode.resources,
             # Also keeps Ray from fusing this stage into the actors, where nothing would be decoded in parallel.
             memory=_DECODER_BYTES + config.chunk_frames * size.crop * size.crop * 3,
         )
+        if inputs.flow:
+            frames = add_flow(frames, config.flow, spec, offsets, inputs)
         return frames.map_batches(
             ChunkEmbedder,
             fn_constructor_args=(config.backbone, spec, embed.threads or max(1, int(embed.cpus))),
@@ -79,6 +85,8 @@ def _run_graph(
             compute=ray.data.ActorPoolStrategy(min_size=embed.min_actors, max_size=embed.max_actors),
             num_cpus=embed.cpus,
             num_gpus=embed.gpus,
+            accelerator_type=embed.accelerator_type,
+            resources=embed.resources,
         )
 
     row_bytes = max(1, config.chunk_frames // spec.timeline.stride) * spec.dim * 2
@@ -102,10 +110,13 @@ def _run_graph(
 
 
 @ray.remote(num_cpus=1)
-def _describe_backbone(config: BackboneConfig, timeline: Timeline) -> tuple[FeatureSpec, FrameSize]:
+def _describe_backbone(
+    config: BackboneConfig, flow: FlowConfig, timeline: Timeline
+) -> tuple[FeatureSpec, Inputs]:
     """What the features will be; a task, because a cluster's head may be too small for the weights."""
     backbone = load_backbone(config)
-    return feature_spec(config, backbone, timeline), backbone.size
+    described = flow_description(flow, backbone.inputs) if backbone.inputs.flow else None
+    return feature_spec(config, backbone, timeline, described), backbone.inputs
 
 
 def _summarise(

@@ -1,0 +1,100 @@
+"""Whole extraction beside the bare forward pass of its network on as many frames, in the same run, per CPU-second.
+
+Extraction is its stages as the Ray graph runs them, from the video file to float16 features in Arrow: decoding,
+resizing, rows of frames, batches, normalisation, the network. Bare is the network alone on tensors that lie ready,
+in batches of the same shape. The networks have random weights. A ratio is the median over rounds in which the two
+take turns; what Ray itself takes to schedule is not in it.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from decode import RATE, render
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.compose import compose_config
+from pipeline.config import ExtractConfig
+from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
+from pipeline.features.decode import ChunkDecoder
+from pipeline.features.embed import ChunkEmbedder
+from pipeline.features.plan import probe_videos
+from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.sources import VideoSource
+
+CASES = {
+    "CLIP ViT-B/16": ["backbone=clip_vit_b16", "backbone.batch_size=8"],
+    "I3D rgb, stride 4": ["backbone=i3d_rgb", "backbone.batch_size=2"],
+}
+
+
+def stages(config: ExtractConfig, video: Path) -> tuple[Callable[[], None], Callable[[], None], int]:
+    """Whole extraction, the bare forward passes, and the snippets that either makes."""
+    backbone = load_backbone(config.backbone)
+    timeline = config.timeline.build()
+    offsets = frame_offsets(timeline.window, config.backbone.frames_per_snippet)
+    decode = ChunkDecoder(timeline, offsets, backbone.inputs.decoded)
+    embed = ChunkEmbedder(config.backbone, feature_spec(config.backbone, backbone, timeline), threads=1)
+    rows, failures = probe_videos([VideoSource("v", str(video))], timeline, config.chunk_frames)
+    assert not failures, failures
+    plan = pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
+    snippets = sum(row["num_snippets"] for row in rows)
+
+    def whole() -> None:
+        table = embed(pa.concat_tables(list(decode(plan))))
+        assert table["error"].null_count == len(rows)
+
+    side, batch, sampled = backbone.inputs.size.crop, config.backbone.batch_size, len(offsets)
+    if backbone.sees_clips:
+        network, items, shape = backbone.encoder.streams["rgb"], snippets, (batch, sampled, side, side, 3)
+    else:
+        network, items, shape = backbone.encoder.network, snippets * sampled, (batch, side, side, 3)
+    ready = torch.randn(shape).movedim(-1, 1)  # channels last in memory, as in extraction
+
+    def bare() -> None:
+        with torch.inference_mode():
+            for _ in range(-(-items // batch)):
+                network(ready)
+
+    return whole, bare, snippets
+
+
+def cpu_seconds(task: Callable[[], None]) -> float:
+    start = time.process_time()
+    task()
+    return time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=64, help="frames of 640x360 to extract from")
+    words = parser.parse_args()
+
+    table = Table("network", "snippets", "bare, s", "extraction, s", "extraction / bare throughput")
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "v.mp4"
+        render(video, 640, 360, words.frames)
+        for name, settings in CASES.items():
+            given = [f"videos={video}", f"store={folder}", "backbone.weights=random", f"timeline.fps={RATE}"]
+            whole, bare, snippets = stages(
+                compose_config("extract", ExtractConfig, [*given, *settings]), video
+            )
+            # The first round warms up.
+            times = [(cpu_seconds(bare), cpu_seconds(whole)) for _ in range(words.rounds + 1)][1:]
+            medians = [statistics.median(column) for column in zip(*times, strict=True)]
+            ratio = statistics.median(alone / all_of_it for alone, all_of_it in times)
+            table.add_row(name, str(snippets), *(f"{seconds:.1f}" for seconds in medians), f"{ratio:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
