@@ -22,6 +22,7 @@ from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
 from pipeline.video.picture import FrameSize
+from pipeline.video.sandbox import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ def extract(config: ExtractConfig) -> Summary:
     store = FeatureStore.create(config.store, spec)
     if config.retry_failed:
         forget_probe_failures(store)
-    plan = plan_store(store, sources, config.chunk_frames)
+    plan = plan_store(store, sources, config.chunk_frames, decoding_limits(config))
     before = store.index()
     lost = frozenset(chunk for video in before.values() for chunk in video.lost_chunks)
     redo = lost if config.retry_failed else frozenset()
-    pending = plan.chunks - sum(len(video.chunks) for video in before.values()) - len(lost) + len(redo)
+    pending = plan.chunks - sum(video.recorded_chunks for video in before.values()) + len(redo)
     logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
     started = time.monotonic()
     if pending:
@@ -61,8 +62,7 @@ def _run_graph(
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec, embed = store.spec, config.embed
-    offsets = frame_offsets(spec.timeline.window, config.backbone.frames_per_snippet)
-    decoder = ChunkDecoder(spec.timeline, offsets, size)
+    decoder = chunk_decoder(config, spec, size)
 
     def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
         frames = plan_rows.map_batches(
@@ -101,6 +101,18 @@ def _run_graph(
         unit="chunks",
         redo=redo,
     )
+
+
+def decoding_limits(config: ExtractConfig) -> Limits:
+    """What the command allows a chunk, or a probe, to cost."""
+    return Limits(config.decode.timeout_s, config.decode.memory_mb * 2**20)
+
+
+def chunk_decoder(config: ExtractConfig, spec: FeatureSpec, size: FrameSize) -> ChunkDecoder:
+    """The decoding stage of a command."""
+    offsets = frame_offsets(spec.timeline.window, config.backbone.frames_per_snippet)
+    keep = config.decode.truncated == "keep"
+    return ChunkDecoder(spec.timeline, offsets, size, decoding_limits(config), keep_truncated=keep)
 
 
 @ray.remote(num_cpus=1)
@@ -145,6 +157,9 @@ def _summarise(
     new = [after[video_id] for video_id in complete if video_id not in already]
     hours = sum(video.duration for video in new) / 3600
     figures = {"new snippets": str(sum(video.num_snippets for video in new))}
+    cut_short = sum(after[video_id].stated_duration is not None for video_id in complete)
+    if cut_short:
+        figures["kept although they end too early"] = f"{cut_short} videos"
     if new:
         figures["throughput"] = f"{hours * 3600 / seconds:.1f} seconds of video per second"
     return Summary(

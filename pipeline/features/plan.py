@@ -19,8 +19,8 @@ from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
-from pipeline.video.probe import probe
-from pipeline.video.source import open_source
+from pipeline.video.probe import prober
+from pipeline.video.sandbox import Limits, Sandbox, sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Plan:
     hours: float
 
 
-def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: int) -> Plan:
+def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: int, limits: Limits) -> Plan:
     """Bring `<store>/plan/` up to date with `sources`: probe those it does not know, in parallel, and add their chunks.
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
@@ -60,7 +60,7 @@ def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: in
     plans: list[pa.Table] = []
     failures: list[pa.Table] = []
     waiting = 0
-    for plan, failed, videos in _probe_all(new, store.spec.timeline, chunk_frames):
+    for plan, failed, videos in probe_all(new, store.spec.timeline, chunk_frames, limits):
         plans.append(plan)
         failures.append(failed)
         waiting += videos
@@ -102,18 +102,17 @@ def cut_chunks(
 
 
 def probe_videos(
-    sources: Iterable[VideoSource], timeline: Timeline, chunk_frames: int
+    sources: Iterable[VideoSource], timeline: Timeline, chunk_frames: int, process: Sandbox
 ) -> tuple[list[dict[str, object]], list[Failure]]:
-    """Plan rows of the videos that can be probed, and a failure for each of the others."""
+    """Plan rows of the videos that can be probed, and a failure for each of the others; a sandbox looks at them."""
     rows: list[dict[str, object]] = []
     failures: list[Failure] = []
     for source in sources:
         try:
-            with open_source(source.uri) as stream:
-                info = probe(stream)
+            info, _ = process.call(source.uri)
         except VideoError as error:
             failures.append(Failure(source.video_id, source.uri, "probe", error.kind, str(error)))
-        except (OSError, ValueError) as error:
+        except OSError as error:
             failures.append(Failure(source.video_id, source.uri, "probe", FailureKind.UNREADABLE, str(error)))
         else:
             resolved = timeline.resolve(info.average_rate)
@@ -128,16 +127,16 @@ def forget_probe_failures(store: FeatureStore) -> None:
             storage.remove(file.url)
 
 
-def _probe_all(
-    sources: list[VideoSource], timeline: Timeline, chunk_frames: int
+def probe_all(
+    sources: list[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
 ) -> Iterator[tuple[pa.Table, pa.Table, int]]:
-    """(plan rows, failure rows, videos) of one task after the other, as they finish."""
+    """Probe in parallel: (plan rows, failure rows, videos) of one task after the other, as they finish."""
     batches = iter([sources[i : i + _PROBES_PER_TASK] for i in range(0, len(sources), _PROBES_PER_TASK)])
     limit = max(4, int(4 * ray.cluster_resources().get("CPU", 1)))
     running: list[ray.ObjectRef] = []
     while True:
         while len(running) < limit and (batch := next(batches, None)) is not None:
-            running.append(_probe_task.remote(batch, timeline, chunk_frames))
+            running.append(_probe_task.remote(batch, timeline, chunk_frames, limits))
         if not running:
             return
         ready, running = ray.wait(running)
@@ -146,9 +145,10 @@ def _probe_all(
 
 @ray.remote(num_cpus=_PROBE_CPUS, max_retries=3)
 def _probe_task(
-    sources: list[VideoSource], timeline: Timeline, chunk_frames: int
+    sources: list[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
 ) -> tuple[pa.Table, pa.Table, int]:
-    rows, failures = probe_videos(sources, timeline, chunk_frames)
+    process = sandbox(prober, (), limits)
+    rows, failures = probe_videos(sources, timeline, chunk_frames, process)
     return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), failures_table(failures), len(sources)
 
 

@@ -38,6 +38,8 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
         container = av.open(
             file, "r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
         )
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         raise VideoError(FailureKind.UNREADABLE, f"cannot be opened: {error.strerror}") from error
     try:

@@ -84,6 +84,8 @@ class FrameReader:
         shown = self._decoder.at(moment)
         try:
             pixels = self._maker.make(shown.frame)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             text = f"the frame at {float(index / self._fps):.2f} s cannot be converted: {error.strerror}"
             raise VideoError(FailureKind.DECODE_ERROR, text) from error
