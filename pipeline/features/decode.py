@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -108,7 +108,7 @@ class ChunkDecoder:
     timeline: Timeline
     offsets: tuple[int, ...]
     size: FrameSize
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     keep_truncated: bool = False
     reader: Callable[[Timeline, tuple[int, ...], FrameSize], Handler] = ChunkReader
 
