@@ -69,4 +69,3 @@ class PoisonedAnswer:
         out[:] = bytes([request]) * len(out)
         self.count += 1
         return self.count
-

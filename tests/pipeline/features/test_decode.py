@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,8 +17,8 @@ from pipeline.features.timeline import Timeline
 from pipeline.video.picture import FrameSize
 from pipeline.video.probe import probe
 from pipeline.video.sandbox import Limits
-from tests.pipeline.video.numbered import RECIPES, Recipe, read_number
 from tests.pipeline.poison import PoisonedReader
+from tests.pipeline.video.numbered import RECIPES, Recipe, read_number
 
 SIZE = FrameSize(32, 32)
 TEN = Timeline(fps=10, stride=2, window=4)
@@ -47,26 +48,27 @@ def numbers(row: dict, timeline: Timeline, offsets: tuple[int, ...]) -> list[lis
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize(
+    ("fps", "stride", "window", "chunk_frames"), [(10.0, 2, 4, 9), (7.3, 3, 3, 8), (30.0, 4, 16, 24)]
+)
 def test_every_picture_of_every_snippet_is_the_one_on_screen(
-    recipe: Recipe, made: Callable[[Recipe], Path]
+    recipe: Recipe, made: Callable[[Recipe], Path], fps: float, stride: int, window: int, chunk_frames: int
 ) -> None:
-    """At several rates, in chunks of several lengths, each task with a fresh container that seeks to its chunks."""
-    for fps, stride, window, chunk_frames in ((10.0, 2, 4, 9), (7.3, 3, 3, 8), (30.0, 4, 16, 24)):
-        timeline = Timeline(fps, stride, window)
-        offsets = (0, window - 1)
-        decoder = ChunkDecoder(timeline, offsets, SIZE)
-        rows = decode(decoder, plan(made(recipe), timeline, chunk_frames))
-        found = [snippet for row in rows for snippet in numbers(row, timeline, offsets)]
-        assert len(rows) > 1
-        assert [row["error"] for row in rows] == [None] * len(rows)
+    """Whatever the borders of chunks, each task with a fresh container that seeks to its chunks."""
+    timeline = Timeline(fps, stride, window)
+    offsets = (0, window - 1)
+    rows = decode(ChunkDecoder(timeline, offsets, SIZE), plan(made(recipe), timeline, chunk_frames))
+    found = [snippet for row in rows for snippet in numbers(row, timeline, offsets)]
+    assert len(rows) > 1
+    assert [row["error"] for row in rows] == [None] * len(rows)
 
-        rate = Fraction(str(fps))
-        frames = range(int(recipe.duration * rate) - 1)
-        on_screen = dict(zip(frames, recipe.on_screen(frames, rate), strict=True))
-        whole = (len(frames) - window) // stride + 1
-        expected = [[on_screen[i * stride], on_screen[i * stride + window - 1]] for i in range(whole)]
-        assert len(found) - len(expected) in (0, 1)  # the last frames hang on how a duration is rounded
-        assert found[:whole] == expected
+    rate = Fraction(str(fps))
+    frames = range(int(recipe.duration * rate) - 1)
+    on_screen = recipe.on_screen(frames, rate)
+    whole = (len(frames) - window) // stride + 1
+    expected = [[on_screen[i * stride], on_screen[i * stride + window - 1]] for i in range(whole)]
+    assert len(found) - len(expected) in (0, 1)  # the last frames hang on how a duration is rounded
+    assert found[:whole] == expected
 
 
 @pytest.fixture
@@ -76,8 +78,6 @@ def cut_off(tmp_path: Path) -> tuple[Path, int]:
     data = recipe.make(tmp_path).read_bytes()
     path = tmp_path / "cut_off.mp4"
     path.write_bytes(data[: len(data) * 2 // 3])
-    import av
-
     with av.open(str(path)) as container:
         left = sum(1 for packet in container.demux(video=0) if packet.size and not packet.is_corrupt)
     assert 60 < left < 220
