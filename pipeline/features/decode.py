@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
 from pipeline.video.picture import FrameSize
 from pipeline.video.reader import FrameReader
-from pipeline.video.sandbox import Handler, Limits, Sandbox, sandbox
+from pipeline.video.sandbox import DEFAULT_LIMITS, Handler, Limits, Sandbox, sandbox
 from pipeline.video.source import open_source
 
 # `frames` is uint8 [num_frames, height, width, 3] in C order, null where `error` is set.
@@ -108,7 +108,7 @@ class ChunkDecoder:
     timeline: Timeline
     offsets: tuple[int, ...]
     size: FrameSize
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = DEFAULT_LIMITS
     keep_truncated: bool = False
     reader: Callable[[Timeline, tuple[int, ...], FrameSize], Handler] = ChunkReader
 

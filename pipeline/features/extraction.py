@@ -37,7 +37,7 @@ def extract(config: ExtractConfig) -> Summary:
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
     connect(config.ray)
-    spec, size = ray.get(_describe_backbone.remote(config.backbone, config.timeline.build()))
+    spec, size = ray.get(describe_backbone.remote(config.backbone, config.timeline.build()))
     store = FeatureStore.create(config.store, spec)
     if config.retry_failed:
         forget_probe_failures(store)
@@ -75,7 +75,7 @@ def _run_graph(
         )
         return frames.map_batches(
             ChunkEmbedder,
-            fn_constructor_args=(config.backbone, spec, embed.threads or max(1, int(embed.cpus))),
+            fn_constructor_args=embedder_arguments(config, spec),
             batch_size=embed.chunks_per_batch,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=embed.min_actors, max_size=embed.max_actors),
@@ -111,12 +111,22 @@ def decoding_limits(config: ExtractConfig) -> Limits:
 def chunk_decoder(config: ExtractConfig, spec: FeatureSpec, size: FrameSize) -> ChunkDecoder:
     """The decoding stage of a command."""
     offsets = frame_offsets(spec.timeline.window, config.backbone.frames_per_snippet)
-    keep = config.decode.truncated == "keep"
-    return ChunkDecoder(spec.timeline, offsets, size, decoding_limits(config), keep_truncated=keep)
+    return ChunkDecoder(
+        spec.timeline,
+        offsets,
+        size,
+        limits=decoding_limits(config),
+        keep_truncated=config.decode.truncated == "keep",
+    )
+
+
+def embedder_arguments(config: ExtractConfig, spec: FeatureSpec) -> tuple[BackboneConfig, FeatureSpec, int]:
+    """What the backbone stage of a command, a `ChunkEmbedder`, is made of."""
+    return config.backbone, spec, config.embed.threads or max(1, int(config.embed.cpus))
 
 
 @ray.remote(num_cpus=1)
-def _describe_backbone(config: BackboneConfig, timeline: Timeline) -> tuple[FeatureSpec, FrameSize]:
+def describe_backbone(config: BackboneConfig, timeline: Timeline) -> tuple[FeatureSpec, FrameSize]:
     """What the features will be; a task, because a cluster's head may be too small for the weights."""
     backbone = load_backbone(config)
     return feature_spec(config, backbone, timeline), backbone.size

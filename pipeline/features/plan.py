@@ -20,7 +20,7 @@ from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
 from pipeline.video.probe import prober
-from pipeline.video.sandbox import Limits, Sandbox, sandbox
+from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,15 @@ class Plan:
     hours: float
 
 
-def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: int, limits: Limits) -> Plan:
+def plan_store(
+    store: FeatureStore, sources: list[VideoSource], chunk_frames: int, limits: Limits = DEFAULT_LIMITS
+) -> Plan:
     """Bring `<store>/plan/` up to date with `sources`: probe those it does not know, in parallel, and add their chunks.
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
     plan is continued by the next call.
     """
-    known = _planned_ids(store) | set(store.failures()["video_id"].to_pylist())
-    new = [source for source in sources if source.video_id not in known]
+    new = new_videos(store, sources)
     if new:
         logger.info("probing %d new videos", len(new))
     plans: list[pa.Table] = []
@@ -69,6 +70,15 @@ def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: in
             plans, failures, waiting = [], [], 0
     _write_part(store, plans, failures)
     return _count(store, len(sources), len(new))
+
+
+def new_videos(
+    store: FeatureStore, sources: list[VideoSource], probe_again: bool = False
+) -> list[VideoSource]:
+    """Those of `sources` that are not planned and, unless `probe_again`, did not fail to be probed."""
+    failed = set() if probe_again else set(store.failures()["video_id"].to_pylist())
+    known = _planned_ids(store) | failed
+    return [source for source in sources if source.video_id not in known]
 
 
 def cut_chunks(
@@ -102,9 +112,10 @@ def cut_chunks(
 
 
 def probe_videos(
-    sources: Iterable[VideoSource], timeline: Timeline, chunk_frames: int, process: Sandbox
+    sources: Iterable[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[list[dict[str, object]], list[Failure]]:
-    """Plan rows of the videos that can be probed, and a failure for each of the others; a sandbox looks at them."""
+    """Plan rows of the videos that can be probed, in a sandbox, and a failure for each of the others."""
+    process = sandbox(prober, (), limits)
     rows: list[dict[str, object]] = []
     failures: list[Failure] = []
     for source in sources:
@@ -147,8 +158,7 @@ def probe_all(
 def _probe_task(
     sources: list[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
 ) -> tuple[pa.Table, pa.Table, int]:
-    process = sandbox(prober, (), limits)
-    rows, failures = probe_videos(sources, timeline, chunk_frames, process)
+    rows, failures = probe_videos(sources, timeline, chunk_frames, limits)
     return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), failures_table(failures), len(sources)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
@@ -158,6 +159,17 @@ class FeatureStore:
         rows = np.concatenate(runs)
         offset = wanted[0].first_snippet
         return rows[start - offset : stop - offset]
+
+    def pending(self, retry_lost: bool = False) -> pa.Table:
+        """The plan rows without a row of features, and those whose row holds an error where these count as well."""
+        rows = self._feature_rows()
+        lost = (
+            {chunk for video in self.index().values() for chunk in video.lost_chunks} if retry_lost else set()
+        )
+        recorded = [chunk for chunks in rows.values() for chunk in chunks if chunk not in lost]
+        tables = [_read_table(file.url) for file in storage.list_files(self.folder("plan"))]
+        plan = pa.concat_tables([PLAN_SCHEMA.empty_table(), *tables])
+        return plan.filter(pc.invert(pc.is_in(plan["chunk_id"], pa.array(recorded, pa.string()))))
 
     def failures(self) -> pa.Table:
         """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""

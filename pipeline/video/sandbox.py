@@ -41,6 +41,9 @@ class Limits:
     memory_bytes: int = 4 * 2**30
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class Sandbox:
     """A child process that answers requests, started at the first one and again after each death.
 

@@ -3,10 +3,15 @@
 import ctypes
 import os
 import signal
+import struct
 import threading
+import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import av
 
 from pipeline.features.decode import ChunkReader
 
@@ -69,3 +74,23 @@ class PoisonedAnswer:
         out[:] = bytes([request]) * len(out)
         self.count += 1
         return self.count
+
+
+def write_bomb(path: Path, side: int = 12_000) -> None:
+    """A video of a few hundred kilobytes whose one picture takes `3 * side ** 2` bytes: PNG packs zeros well."""
+    packer = zlib.compressobj()
+    row = bytes(1 + 3 * side)
+    pixels = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = side, side, "rgb24"
+        packet = av.Packet(b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks))
+        packet.stream, packet.pts, packet.dts = stream, 0, 0
+        packet.time_base, packet.duration, packet.is_keyframe = Fraction(1, 25), 25, True
+        output.mux(packet)
+
+
+def _png_chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

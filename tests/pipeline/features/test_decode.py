@@ -131,8 +131,10 @@ def test_poison_costs_its_own_rows(poison: str, kind: str, tmp_path: Path) -> No
     names = ("before", f"{poison}_at_1", "after")
     rows = pa.concat_tables([plan(path, TEN, 10, name) for name in names])
     per_video = rows.num_rows // 3
-    clean = decode(ChunkDecoder(TEN, OFFSETS, SIZE, LIMITS), rows, rows.num_rows)
-    found = decode(ChunkDecoder(TEN, OFFSETS, SIZE, LIMITS, reader=PoisonedReader), rows, rows.num_rows)
+    clean = decode(ChunkDecoder(TEN, OFFSETS, SIZE, limits=LIMITS), rows, rows.num_rows)
+    found = decode(
+        ChunkDecoder(TEN, OFFSETS, SIZE, limits=LIMITS, reader=PoisonedReader), rows, rows.num_rows
+    )
     for index, (row, wanted) in enumerate(zip(found, clean, strict=True)):
         poisoned = per_video < index < 2 * per_video  # the chunk with the poison and those after it
         if poisoned:
@@ -145,6 +147,8 @@ def test_poison_costs_its_own_rows(poison: str, kind: str, tmp_path: Path) -> No
 def test_a_single_crash_costs_nothing(tmp_path: Path) -> None:
     path = Recipe("plain.mp4").make(tmp_path)
     rows = plan(path, TEN, 10, "killed_once_at_2")
-    found = decode(ChunkDecoder(TEN, OFFSETS, SIZE, LIMITS, reader=PoisonedReader), rows, rows.num_rows)
+    found = decode(
+        ChunkDecoder(TEN, OFFSETS, SIZE, limits=LIMITS, reader=PoisonedReader), rows, rows.num_rows
+    )
     assert Path(f"{path}.harmed").exists()
-    assert found == decode(ChunkDecoder(TEN, OFFSETS, SIZE, LIMITS), rows, rows.num_rows)
+    assert found == decode(ChunkDecoder(TEN, OFFSETS, SIZE, limits=LIMITS), rows, rows.num_rows)
