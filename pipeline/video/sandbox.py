@@ -1,6 +1,5 @@
 """Work on hostile files in a child process, which may hang, crash or use up its memory in place of this one."""
 
-import mmap
 import os
 import signal
 import socket
@@ -11,12 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle, send_handle
-from tempfile import TemporaryFile
 from typing import Any, TypeAlias
 
 from pipeline.failures import FailureKind
 from pipeline.video.errors import VideoError
+from pipeline.video.shared_memory import Borrower, Lender
 
 Handler: TypeAlias = Callable[[Any, memoryview], Any]
 """What the child runs for each request: (request, writable shared memory) -> reply. It may keep a state."""
@@ -63,24 +61,22 @@ class Sandbox:
         return self._work == work
 
     def call(self, request: Any, size: int = 0) -> tuple[Any, memoryview]:
-        """The handler's reply, and the `size` bytes that it could write to, which stay valid without the sandbox.
+        """The handler's reply, and the `size` bytes that it was given to write to.
+
+        These stay as they are until the memoryview, and every array made of it, is gone.
 
         Raises VideoError: TIMEOUT, OUT_OF_MEMORY or CRASH where the child overstepped a limit or died, which costs
         its state; the handler's own; DECODE_ERROR for any other of its exceptions, except OSError, which stays one.
         """
         if self._process is None:
             self._start()
-        descriptor = _shared_file(size)
         try:
-            shared = _mapped(descriptor, size)
-            fine, reply = self._ask(request, size, descriptor)
+            fine, reply, shared = self._ask(request, size)
         except (EOFError, ConnectionError):
-            fine, reply = False, self._death()
+            fine, reply, shared = False, self._death(), memoryview(b"")
         except BaseException:
             self.close()  # or its reply would be taken for that to the next request
             raise
-        finally:
-            os.close(descriptor)
         if fine:
             return reply, shared
         if isinstance(reply, MemoryError):
@@ -115,7 +111,7 @@ class Sandbox:
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
             )
-            self._connection = Connection(ours.detach())
+            self._connection, self._lender = Connection(ours.detach()), Lender()
         self._connection.send(self._work)
         try:
             if self._connection.poll(_START_SECONDS):
@@ -126,15 +122,15 @@ class Sandbox:
         self.close()
         raise RuntimeError("the decoding process does not start; the log says why")
 
-    def _ask(self, request: Any, size: int, descriptor: int) -> tuple[bool, Any]:
-        """Whether the handler succeeded, and its reply or its exception."""
+    def _ask(self, request: Any, size: int) -> tuple[bool, Any, memoryview]:
+        """Whether the handler succeeded, its reply or its exception, and what it wrote."""
         assert self._process is not None
-        self._connection.send((size, request))
-        if size:
-            send_handle(self._connection, descriptor, self._process.pid)
+        self._connection.send(request)
+        shared = self._lender.lend(size, self._connection, self._process.pid)
         if self._connection.poll(self._limits.seconds):
-            return self._connection.recv()
-        return False, VideoError(FailureKind.TIMEOUT, f"takes longer than {self._limits.seconds:g} s")
+            return *self._connection.recv(), shared
+        late = VideoError(FailureKind.TIMEOUT, f"takes longer than {self._limits.seconds:g} s")
+        return False, late, shared
 
     def _death(self) -> VideoError:
         assert self._process is not None
@@ -158,20 +154,20 @@ def sandbox(make: Callable[..., Handler], arguments: tuple[Any, ...], limits: Li
 
 def serve(descriptor: int) -> None:
     """What the child does until its parent hangs up."""
-    connection = Connection(descriptor)
+    connection, borrower = Connection(descriptor), Borrower()
     make, arguments, limits = connection.recv()
     handler = make(*arguments)
     _limit_memory(limits.memory_bytes)
     connection.send(None)
     while True:
         try:
-            size, request = connection.recv()
+            request = connection.recv()
         except EOFError:
             return
         # The default action of the signal ends a process whatever it does, be it in C.
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + _GRACE_SECONDS)
         try:
-            reply = True, handler(request, _received_memory(connection, size))
+            reply = True, handler(request, borrower.receive(connection))
         except VideoError as error:
             reply = False, error
         except MemoryError:  # such errors, and the storage's, have kinds that cannot be sent
@@ -183,31 +179,6 @@ def serve(descriptor: int) -> None:
             reply = False, VideoError(FailureKind.DECODE_ERROR, f"{type(error).__name__}: {error}")
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.send(reply)
-
-
-def _received_memory(connection: Connection, size: int) -> memoryview:
-    if not size:
-        return _mapped(-1, 0)
-    descriptor = recv_handle(connection)
-    try:
-        return _mapped(descriptor, size)
-    finally:
-        os.close(descriptor)
-
-
-def _mapped(descriptor: int, size: int) -> memoryview:
-    return memoryview(mmap.mmap(descriptor, size) if size else bytearray())
-
-
-def _shared_file(size: int) -> int:
-    """The descriptor of a file in memory, where the system has such."""
-    if sys.platform == "linux":
-        descriptor = os.memfd_create("pictures")
-    else:
-        with TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
 
 
 def _limit_memory(allowance: int) -> None:
