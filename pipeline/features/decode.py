@@ -1,7 +1,7 @@
 """The decoding stage: plan rows in, the same rows with their frames out."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -121,7 +121,8 @@ class ChunkDecoder:
                 yield from self._decode_video(process, chunks)
         finally:
             if process.running:
-                process.call(None)
+                with suppress(VideoError, OSError):  # a child that cannot even close a video is gone already
+                    process.call(None)
 
     def _decode_video(self, process: Sandbox, chunks: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
         given_up: VideoError | None = None
