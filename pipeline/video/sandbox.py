@@ -112,8 +112,8 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
             )
             self._connection, self._lender = Connection(ours.detach()), Lender()
-        self._connection.send(self._work)
         try:
+            self._connection.send(self._work)
             if self._connection.poll(_START_SECONDS):
                 self._connection.recv()
                 return

@@ -37,7 +37,7 @@ def mutate_archive(folder: Path, mutations: int, seed: int) -> MutatedArchive:
     sound = [
         encode_video(
             clean / f"good_{suffix}.{suffix}",
-            seconds=4,
+            seconds=2.5,
             fps=12,
             size=(64, 48),
             seed=index,

@@ -127,7 +127,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     # 6 s at 8 frames a second, windows of 2 every 2 frames, 8 of them in a chunk
     assert (plan.chunks, plan.snippets) == (9, 72)
     assert plan.hours == pytest.approx(18 / 3600)
-    assert plan.feature_bytes == 72 * 384 * 2
+    assert plan.feature_bytes == 72 * 256 * 2
     assert plan.seconds is not None
     assert plan.seconds > 0
     assert not store.exists()
