@@ -89,5 +89,10 @@ def test_a_hole_before_the_end_leaves_a_kept_video_incomplete(tmp_path: Path) ->
 def test_a_lost_end_leaves_a_video_incomplete_where_it_is_not_kept(tmp_path: Path) -> None:
     store = store_of(tmp_path, [done(0), done(1), *(lost(i) for i in range(2, len(PLAN)))])
     video = store.index()["v"]
-    assert (video.complete, video.num_snippets, video.duration, video.stated_duration) == (False, 29, 6.0, None)
+    assert (video.complete, video.num_snippets, video.duration, video.stated_duration) == (
+        False,
+        29,
+        6.0,
+        None,
+    )
     assert len(video.lost_chunks) == len(PLAN) - 2
