@@ -1,8 +1,11 @@
-"""Our frame reader beside plain PyAV, every frame of the same files in the same run, frames per CPU-second.
+"""Our frame reader beside plain PyAV, OpenCV and decord: every frame of the same files in the same run, frames per
+CPU-second of all threads and processes that work on it.
 
-Plain is the shortest loop there is: decode with one thread, scale each frame with one reused reformatter
-and the same filter. It is timed alone, and with what a user does next, copying the centre crop into an array;
-our reader is always timed with that copy. A ratio is the median over rounds in which the three take turns.
+Plain is the shortest loop there is: decode with one thread, scale each frame with one reused reformatter and the same
+filter. It is timed alone, and with what a user does next, copying the centre crop into an array; all others are timed
+with that copy. "Stage" is how the extraction job reads: chunk after chunk by a child process, through shared memory;
+"in process" is the same without the child, into a fresh array for each chunk. A ratio is the median over rounds in
+which all take turns. OpenCV and decord are left out where they are not installed.
 """
 
 import argparse
@@ -10,20 +13,29 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
 import numpy as np
+import pyarrow as pa
 from av.video.reformatter import Interpolation, VideoReformatter
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.features.decode import ChunkDecoder, ChunkReader
+from pipeline.features.plan import cut_chunks
+from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.sources import VideoSource
+from pipeline.features.timeline import Timeline
 from pipeline.video.picture import FrameSize
 from pipeline.video.reader import FrameReader
 
 SIZE = FrameSize(short_side=224, crop=224)
 FILTER = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 RATE = 30
+CHUNK_FRAMES = 100
 VIDEOS = ((320, 240, 300), (640, 360, 200), (1280, 720, 80))  # width, height, frames
 
 
@@ -78,10 +90,61 @@ def ours(path: Path, out: np.ndarray) -> None:
             out[index] = picture
 
 
+def in_process(path: Path, out: np.ndarray) -> None:
+    timeline = Timeline(fps=RATE, stride=1, window=1)
+    reader = ChunkReader(timeline, (0,), SIZE, successors=False)
+    for row in cut_chunks(VideoSource("v", str(path)), len(out) / RATE, timeline, CHUNK_FRAMES):
+        frames = np.empty((row["num_snippets"], *out.shape[1:]), np.uint8)
+        reader(row, memoryview(frames.reshape(-1)))
+    reader(None, memoryview(b""))
+
+
+def stage(path: Path, out: np.ndarray) -> None:
+    timeline = Timeline(fps=RATE, stride=1, window=1)
+    rows = cut_chunks(VideoSource("v", str(path)), len(out) / RATE, timeline, CHUNK_FRAMES)
+    tables = ChunkDecoder(timeline, (0,), SIZE)(pa.Table.from_pylist(rows, schema=PLAN_SCHEMA))
+    assert sum(table["frames"].null_count for table in tables) == 0
+
+
+def opencv(path: Path, out: np.ndarray) -> None:
+    import cv2
+
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    width, height = SIZE.resized(
+        int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    )
+    left = (width - SIZE.crop) // 2
+    for index in range(len(out)):
+        _, frame = capture.read()
+        scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+        out[index] = cv2.cvtColor(scaled[:, left : left + SIZE.crop], cv2.COLOR_BGR2RGB)
+    capture.release()
+
+
+def decord(path: Path, out: np.ndarray) -> None:
+    from decord import VideoReader
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        width, height = SIZE.resized(stream.width, stream.height)
+    left = (width - SIZE.crop) // 2
+    reader = VideoReader(str(path), width=width, height=height, num_threads=1)
+    for index in range(len(out)):
+        out[index] = reader.next().asnumpy()[:, left : left + SIZE.crop]
+
+
 def cpu_seconds(task: Callable[[], None]) -> float:
-    start = time.process_time()
+    """CPU time of this process and of the children that outlive the task."""
+    children = [
+        int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()
+    ]
+    clocks = [
+        time.CLOCK_PROCESS_CPUTIME_ID,
+        *((~pid << 3) | 2 for pid in children),
+    ]  # see clock_getcpuclockid(3)
+    start = sum(time.clock_gettime(clock) for clock in clocks)
     task()
-    return time.process_time() - start
+    return sum(time.clock_gettime(clock) for clock in clocks) - start
 
 
 def main() -> None:
@@ -91,24 +154,48 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
 
-    table = Table("video", "plain", "plain + copy", "ours", "ours / plain", "ours / plain + copy")
+    readers: dict[str, Callable[[Path, np.ndarray], None]] = {
+        "plain": partial(plain, copy=False),
+        "plain + copy": partial(plain, copy=True),
+        "ours": ours,
+        "in process": in_process,
+        "stage": stage,
+    }
+    for module, read in (("cv2", opencv), ("decord", decord)):
+        if find_spec(module) is not None:
+            readers[read.__name__] = read
+    pairs = [
+        (one, other)
+        for one, other in (
+            ("ours", "plain"),
+            ("ours", "plain + copy"),
+            ("stage", "plain + copy"),
+            ("stage", "in process"),
+            ("ours", "opencv"),
+            ("ours", "decord"),
+        )
+        if other in readers
+    ]
+    speeds = Table("video", *readers, title="frames per CPU-second", title_justify="left")
+    ratios = Table(
+        "video", *(f"{one} / {other}" for one, other in pairs), title="ratios", title_justify="left"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for width, height, count in VIDEOS:
             path = Path(folder) / f"{height}.mp4"
             render(path, width, height, count)
             out = np.ones((count, SIZE.crop, SIZE.crop, 3), np.uint8)
-            tasks = (
-                lambda path=path, out=out: plain(path, out, copy=False),
-                lambda path=path, out=out: plain(path, out, copy=True),
-                lambda path=path, out=out: ours(path, out),
-            )
-            times = [[cpu_seconds(task) for task in tasks] for _ in range(rounds + 1)][
-                1:
-            ]  # the first warms up
-            rates = [count / statistics.median(column) for column in zip(*times, strict=True)]
-            ratios = [statistics.median(row[i] / row[2] for row in times) for i in (0, 1)]
-            table.add_row(f"{width}x{height}", *(f"{x:.0f}" for x in rates), *(f"{x:.2f}" for x in ratios))
-    Console().print(table)
+            times = [
+                {name: cpu_seconds(partial(read, path, out)) for name, read in readers.items()}
+                for _ in range(rounds + 1)
+            ][1:]  # the first warms up
+            medians = (statistics.median(row[name] for row in times) for name in readers)
+            speeds.add_row(f"{width}x{height}", *(f"{count / median:.0f}" for median in medians))
+            medians = (statistics.median(row[other] / row[one] for row in times) for one, other in pairs)
+            ratios.add_row(f"{width}x{height}", *(f"{median:.2f}" for median in medians))
+    console = Console(width=120)
+    console.print(speeds)
+    console.print(ratios)
 
 
 if __name__ == "__main__":

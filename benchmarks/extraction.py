@@ -21,12 +21,12 @@ from rich.table import Table
 
 from pipeline.compose import compose_config
 from pipeline.config import ExtractConfig
-from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
-from pipeline.features.decode import ChunkDecoder
+from pipeline.features.backbones import load_backbone
 from pipeline.features.embed import ChunkEmbedder
 from pipeline.features.plan import probe_videos
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource
+from pipeline.features.stages import chunk_decoder, describe, embedder_arguments
 
 CASES = {
     "CLIP ViT-B/16": ["backbone=clip_vit_b16", "backbone.batch_size=8"],
@@ -36,12 +36,9 @@ CASES = {
 
 def stages(config: ExtractConfig, video: Path) -> tuple[Callable[[], None], Callable[[], None], int]:
     """Whole extraction, the bare forward passes, and the snippets that either makes."""
-    backbone = load_backbone(config.backbone)
-    timeline = config.timeline.build()
-    offsets = frame_offsets(timeline.window, config.backbone.frames_per_snippet)
-    decode = ChunkDecoder(timeline, offsets, backbone.inputs.decoded)
-    embed = ChunkEmbedder(config.backbone, feature_spec(config.backbone, backbone, timeline), threads=1)
-    rows, failures = probe_videos([VideoSource("v", str(video))], timeline, config.chunk_frames)
+    spec, inputs = describe(config)
+    decode, embed = chunk_decoder(config, inputs), ChunkEmbedder(*embedder_arguments(config, spec))
+    rows, failures = probe_videos([VideoSource("v", str(video))], spec.timeline, config.chunk_frames)
     assert not failures, failures
     plan = pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
     snippets = sum(row["num_snippets"] for row in rows)
@@ -50,7 +47,8 @@ def stages(config: ExtractConfig, video: Path) -> tuple[Callable[[], None], Call
         table = embed(pa.concat_tables(list(decode(plan))))
         assert table["error"].null_count == len(rows)
 
-    side, batch, sampled = backbone.inputs.size.crop, config.backbone.batch_size, len(offsets)
+    backbone = load_backbone(config.backbone)
+    side, batch, sampled = inputs.size.crop, config.backbone.batch_size, config.backbone.frames_per_snippet
     if backbone.sees_clips:
         network, items, shape = backbone.encoder.streams["rgb"], snippets, (batch, sampled, side, side, 3)
     else:

@@ -1,13 +1,17 @@
 """Decode videos and extract snippet features: python jobs/extract.py videos=<folder> store=<url>"""
 
 from pipeline.config import ExtractConfig
-from pipeline.job import main
-from pipeline.summary import Summary
+from pipeline.job import Outcome, main
 
 
-def run(config: ExtractConfig) -> Summary:
+def run(config: ExtractConfig) -> Outcome:
     """Decode videos and extract snippet features into a store; the same command continues after any stop."""
-    from pipeline.features.extraction import extract  # after the settings are checked: it takes seconds
+    # Imported after the settings are checked: it takes seconds.
+    if config.dry_run:
+        from pipeline.features.dry_run import rehearse
+
+        return rehearse(config)
+    from pipeline.features.extraction import extract
 
     return extract(config)
 

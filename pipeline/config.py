@@ -146,7 +146,7 @@ class FlowConfig(Settings):
 
 
 class DecodeConfig(Settings):
-    """Resources of the decoding stage."""
+    """Resources of the decoding stage, and what it does with bad files."""
 
     cpus: PositiveFloat = Field(1.0, description="CPUs a decoding task asks Ray for")
     resources: dict[str, float] | None = Field(
@@ -154,6 +154,13 @@ class DecodeConfig(Settings):
     )
     chunks_per_task: PositiveInt = Field(
         4, description="consecutive chunks that one task decodes from one open file"
+    )
+    truncated: Literal["fail", "keep"] = Field(
+        "fail", description="a video that ends too early: fail it, or keep what there is as a shorter video"
+    )
+    timeout_s: PositiveFloat = Field(600.0, description="seconds to decode a chunk, or to probe a video")
+    memory_mb: PositiveInt = Field(
+        4096, description="MiB that decoding a video may take, its chunk's pictures not counted"
     )
 
 
@@ -198,6 +205,7 @@ class ExtractConfig(Settings):
     embed: EmbedConfig = EmbedConfig()
     retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
     ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")

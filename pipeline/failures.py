@@ -13,8 +13,9 @@ class FailureKind(StrEnum):
     NO_VIDEO_STREAM = "no_video_stream"  # audio only, or attached pictures only
     TRUNCATED = "truncated"  # the stream ends well before the duration that its header states
     DECODE_ERROR = "decode_error"  # the decoder gave up
-    TIMEOUT = "timeout"
-    CRASH = "crash"
+    TIMEOUT = "timeout"  # a hang, or work that takes longer than is allowed
+    OUT_OF_MEMORY = "out_of_memory"  # decoding needs more memory than is allowed
+    CRASH = "crash"  # the process that decodes died
     BACKBONE_ERROR = "backbone_error"  # frames were decoded but the network rejected them
     BAD_FEATURES = "bad_features"  # a published array's shape, type, length or values are not of features
     UNKNOWN_RATE = "unknown_rate"  # the timeline follows each video's own rate and nothing tells it

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -19,18 +19,27 @@ from pipeline.compose import (
     preset_groups,
 )
 from pipeline.errors import InputError
-from pipeline.summary import EXIT_BAD_INPUT, Summary
+from pipeline.summary import EXIT_BAD_INPUT
 
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
+
+
+class Outcome(Protocol):
+    """What a job returns: a Summary, or the plan that takes its place."""
+
+    @property
+    def exit_status(self) -> int: ...
+
+    def show(self, console: Console) -> None: ...
 
 
 def main(
     job: str,
     config_type: type[ConfigType],
-    run: Callable[[ConfigType], Summary],
+    run: Callable[[ConfigType], Outcome],
     words: list[str] | None = None,
 ) -> None:
-    """Compose the settings from the command line, run the job, print its summary and exit.
+    """Compose the settings from the command line, run the job, print its outcome and exit.
 
     Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some
     inputs failed and `allow_failures` is not set.
@@ -42,13 +51,13 @@ def main(
         show_help(job, config_type, run, console)
         sys.exit(0)
     try:
-        summary = run(compose_config(job, config_type, words))
+        outcome = run(compose_config(job, config_type, words))
     except InputError as error:
         for line in str(error).splitlines():
             print(f"{job}: {line}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
-    summary.show(console)
-    sys.exit(summary.exit_status)
+    outcome.show(console)
+    sys.exit(outcome.exit_status)
 
 
 def terminal() -> Console:

@@ -13,7 +13,7 @@ from pipeline.failures import FailureKind
 from pipeline.features.backbones import frame_offsets, load_backbone
 from pipeline.features.backbones.backbone import Backbone
 from pipeline.features.batches import FixedBatches
-from pipeline.features.decode import SampledFrames, large_binary_row, read_array, sample_frames
+from pipeline.features.decode import large_binary_row, read_array, sample_chunk
 from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.features.spec import FeatureSpec
@@ -48,20 +48,13 @@ class ChunkEmbedder:
         if self.inputs.flow:
             dtype = flow_dtype(self.spec.preprocessing["flow"]["rounding"])
             streams.append([read_array(batch["flow"][position], side, 2, dtype) for position in decoded])
-        members = [self._sampled(rows[position]).members for position in decoded]
+        members = [
+            sample_chunk(self.spec.timeline, self.offsets, rows[position], self.inputs.flow).members
+            for position in decoded
+        ]
         snippets = dict(zip(decoded, self.encode(streams, members), strict=True))
         return pa.concat_tables(
             [self._features_row(row, snippets.get(position)) for position, row in enumerate(rows)]
-        )
-
-    def _sampled(self, row: dict[str, Any]) -> SampledFrames:
-        return sample_frames(
-            self.spec.timeline.resolve(row["fps"]),
-            self.offsets,
-            row["first_snippet"],
-            row["num_snippets"],
-            row["duration"],
-            successors=self.inputs.flow,
         )
 
     def _features_row(self, row: dict[str, Any], snippets: NDArray[np.float32] | None) -> pa.Table:

@@ -5,20 +5,22 @@ import time
 
 import ray
 
-from pipeline.config import BackboneConfig, ExtractConfig, FlowConfig
-from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
+from pipeline.config import ExtractConfig
 from pipeline.features.backbones.backbone import Inputs
-from pipeline.features.decode import ChunkDecoder
 from pipeline.features.embed import ChunkEmbedder
-from pipeline.features.flow import flow_description
 from pipeline.features.flow.stage import add_flow
 from pipeline.features.losses import record_losses
 from pipeline.features.plan import forget_probe_failures, plan_store
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.sources import list_videos
-from pipeline.features.spec import FeatureSpec
+from pipeline.features.stages import (
+    chunk_decoder,
+    decoding_limits,
+    describe_remotely,
+    embedder_arguments,
+    sampled_offsets,
+)
 from pipeline.features.store import FeatureStore, VideoFeatures
-from pipeline.features.timeline import Timeline
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
@@ -36,15 +38,15 @@ def extract(config: ExtractConfig) -> Summary:
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
     connect(config.ray)
-    spec, inputs = ray.get(_describe_backbone.remote(config.backbone, config.flow, config.timeline.build()))
+    spec, inputs = describe_remotely(config)
     store = FeatureStore.create(config.store, spec)
     if config.retry_failed:
         forget_probe_failures(store)
-    plan = plan_store(store, sources, config.chunk_frames)
+    plan = plan_store(store, sources, config.chunk_frames, decoding_limits(config))
     before = store.index()
     lost = frozenset(chunk for video in before.values() for chunk in video.lost_chunks)
     redo = lost if config.retry_failed else frozenset()
-    pending = plan.chunks - sum(len(video.chunks) for video in before.values()) - len(lost) + len(redo)
+    pending = plan.chunks - sum(video.recorded_chunks for video in before.values()) + len(redo)
     logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
     started = time.monotonic()
     if pending:
@@ -61,9 +63,8 @@ def _run_graph(
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec, embed = store.spec, config.embed
-    offsets = frame_offsets(spec.timeline.window, config.backbone.frames_per_snippet)
     size = inputs.decoded
-    decoder = ChunkDecoder(spec.timeline, offsets, size, successors=inputs.flow)
+    decoder = chunk_decoder(config, inputs)
 
     def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
         frames = plan_rows.map_batches(
@@ -76,10 +77,10 @@ def _run_graph(
             memory=_DECODER_BYTES + config.chunk_frames * size.crop * size.crop * 3,
         )
         if inputs.flow:
-            frames = add_flow(frames, config.flow, spec, offsets, inputs)
+            frames = add_flow(frames, config.flow, spec, sampled_offsets(config), inputs)
         return frames.map_batches(
             ChunkEmbedder,
-            fn_constructor_args=(config.backbone, spec, embed.threads or max(1, int(embed.cpus))),
+            fn_constructor_args=embedder_arguments(config, spec),
             batch_size=embed.chunks_per_batch,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=embed.min_actors, max_size=embed.max_actors),
@@ -109,16 +110,6 @@ def _run_graph(
     )
 
 
-@ray.remote(num_cpus=1)
-def _describe_backbone(
-    config: BackboneConfig, flow: FlowConfig, timeline: Timeline
-) -> tuple[FeatureSpec, Inputs]:
-    """What the features will be; a task, because a cluster's head may be too small for the weights."""
-    backbone = load_backbone(config)
-    described = flow_description(flow, backbone.inputs) if backbone.inputs.flow else None
-    return feature_spec(config, backbone, timeline, described), backbone.inputs
-
-
 def _summarise(
     config: ExtractConfig,
     store: FeatureStore,
@@ -132,6 +123,9 @@ def _summarise(
     new = [after[video_id] for video_id in complete if video_id not in already]
     hours = sum(video.duration for video in new) / 3600
     figures = {"new snippets": str(sum(video.num_snippets for video in new))}
+    cut_short = sum(after[video_id].stated_duration is not None for video_id in complete)
+    if cut_short:
+        figures["kept although they end too early"] = f"{cut_short} videos"
     if new:
         figures["throughput"] = f"{hours * 3600 / seconds:.1f} seconds of video per second"
     return Summary(

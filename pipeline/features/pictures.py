@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.video.container import Source
-from pipeline.video.picture import _KNOWN_SPACES, FrameSize, PictureMaker
-from pipeline.video.reader import FrameReader
+from pipeline.video.picture import FrameSize, Maker, source_space
 
 _PIL_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _FULL_SIZE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -36,32 +34,21 @@ class PictureSize(FrameSize):
         """The whole square in the middle."""
         return replace(self, crop=self.short_side)
 
-
-def open_reader(source: Source, fps: float, size: FrameSize, keep: int) -> FrameReader:
-    """The FrameReader that makes pictures of `size`. Raises VideoError as FrameReader does."""
-    exact = isinstance(size, PictureSize) and size.exact
-    return (ExactReader if exact else FrameReader)(source, fps=fps, size=size, keep=keep)
+    def maker(self) -> Maker:
+        return ExactPictureMaker(self).make if self.exact else super().maker()
 
 
-class ExactReader(FrameReader):
-    """A FrameReader whose pictures are PIL's."""
-
-    def __init__(self, source: Source, *, fps: float, size: FrameSize, keep: int = 0) -> None:
-        super().__init__(source, fps=fps, size=size, keep=keep)
-        self._maker = ExactPictureMaker(size)
-
-
-class ExactPictureMaker(PictureMaker):
+class ExactPictureMaker:
     """Pictures by PIL from frames converted at full size: torchvision's Resize and CenterCrop of an image file."""
+
+    def __init__(self, size: PictureSize) -> None:
+        self._size = size
+        self._reformatter = VideoReformatter()
 
     def make(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """The picture `[crop, crop, 3]` of a frame. Raises av.FFmpegError where FFmpeg cannot convert it."""
         rgb = self._reformatter.reformat(
-            frame,
-            format="rgb24",
-            src_colorspace=None if frame.colorspace in _KNOWN_SPACES else Colorspace.DEFAULT,
-            interpolation=_FULL_SIZE,
-            threads=1,
+            frame, format="rgb24", src_colorspace=source_space(frame), interpolation=_FULL_SIZE, threads=1
         )
         picture = np.ascontiguousarray(np.rot90(rgb.to_ndarray(), round(frame.rotation / 90)))
         size, crop = self._size, self._size.crop

@@ -20,8 +20,8 @@ from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.parallel import run_batches
 from pipeline.video.errors import VideoError
-from pipeline.video.probe import probe
-from pipeline.video.source import open_source
+from pipeline.video.probe import prober
+from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -48,20 +48,21 @@ class Plan:
     hours: float
 
 
-def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: int) -> Plan:
+def plan_store(
+    store: FeatureStore, sources: list[VideoSource], chunk_frames: int, limits: Limits = DEFAULT_LIMITS
+) -> Plan:
     """Bring `<store>/plan/` up to date with `sources`: probe those it does not know, in parallel, and add their chunks.
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
     plan is continued by the next call.
     """
-    known = set(chunks_by_video(store)) | set(store.failures()["video_id"].to_pylist())
-    new = [source for source in sources if source.video_id not in known]
+    new = new_videos(store, sources)
     if new:
         logger.info("probing %d new videos", len(new))
     plans: list[pa.Table] = []
     failures: list[pa.Table] = []
     waiting = 0
-    for plan, failed, videos in _probe_all(new, store.spec.timeline, chunk_frames):
+    for plan, failed, videos in probe_all(new, store.spec.timeline, chunk_frames, limits):
         plans.append(plan)
         failures.append(failed)
         waiting += videos
@@ -70,6 +71,15 @@ def plan_store(store: FeatureStore, sources: list[VideoSource], chunk_frames: in
             plans, failures, waiting = [], [], 0
     write_part(store, plans, failures)
     return _count(store, len(sources), len(new))
+
+
+def new_videos(
+    store: FeatureStore, sources: list[VideoSource], probe_again: bool = False
+) -> list[VideoSource]:
+    """Those of `sources` that are not planned and, unless `probe_again`, did not fail to be probed."""
+    failed = set() if probe_again else set(store.failures()["video_id"].to_pylist())
+    known = set(chunks_by_video(store)) | failed
+    return [source for source in sources if source.video_id not in known]
 
 
 def cut_chunks(
@@ -110,18 +120,18 @@ def chunk_rows(
 
 
 def probe_videos(
-    sources: Iterable[VideoSource], timeline: Timeline, chunk_frames: int
+    sources: Iterable[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[list[dict[str, object]], list[Failure]]:
-    """Plan rows of the videos that can be probed, and a failure for each of the others."""
+    """Plan rows of the videos that can be probed, in a sandbox, and a failure for each of the others."""
+    process = sandbox(prober, (), limits)
     rows: list[dict[str, object]] = []
     failures: list[Failure] = []
     for source in sources:
         try:
-            with open_source(source.uri) as stream:
-                info = probe(stream)
+            info, _ = process.call(source.uri)
         except VideoError as error:
             failures.append(Failure(source.video_id, source.uri, "probe", error.kind, str(error)))
-        except (OSError, ValueError) as error:
+        except OSError as error:
             failures.append(Failure(source.video_id, source.uri, "probe", FailureKind.UNREADABLE, str(error)))
         else:
             resolved = timeline.resolve(info.average_rate)
@@ -145,13 +155,13 @@ def forget_probe_failures(store: FeatureStore) -> None:
             storage.remove(file.url)
 
 
-def _probe_all(
-    sources: list[VideoSource], timeline: Timeline, chunk_frames: int
+def probe_all(
+    sources: list[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
 ) -> Iterator[tuple[pa.Table, pa.Table, int]]:
     """(plan rows, failure rows, videos) of one task after the other, as they finish."""
 
     def probed(batch: list[VideoSource]) -> tuple[pa.Table, pa.Table, int]:
-        rows, failures = probe_videos(batch, timeline, chunk_frames)
+        rows, failures = probe_videos(batch, timeline, chunk_frames, limits)
         return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), failures_table(failures), len(batch)
 
     return run_batches(probed, sources, _PROBES_PER_TASK, _PROBE_CPUS)

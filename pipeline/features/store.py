@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
@@ -55,6 +56,9 @@ class VideoFeatures:
         chunks: the stored runs of snippets, in order.
         failure: why some of it is lost, or None.
         lost_chunks: ids of the chunks that hold an error instead of features.
+        stated_duration: seconds that the header states, where the video ends before that and was kept
+            (`decode.truncated=keep`); `duration` and all the rest then follow its true end. Else None.
+        empty_chunks: recorded chunks that lie past that end.
     """
 
     video_id: str
@@ -65,11 +69,23 @@ class VideoFeatures:
     chunks: tuple[StoredChunk, ...]
     failure: Failure | None
     lost_chunks: tuple[str, ...]
+    stated_duration: float | None = None
+    empty_chunks: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether every snippet is stored."""
-        return sum(chunk.num_snippets for chunk in self.chunks) == self.num_snippets
+        return self.stored(0, self.num_snippets) == self.num_snippets
+
+    @property
+    def recorded_chunks(self) -> int:
+        """Chunks that have a row, whatever it holds."""
+        return len(self.chunks) + len(self.lost_chunks) + self.empty_chunks
+
+    def stored(self, start: int, stop: int) -> int:
+        """How many of the snippets `[start, stop)` are stored."""
+        runs = ((c.first_snippet, c.first_snippet + c.num_snippets) for c in self.chunks)
+        return sum(max(0, min(stop, last) - max(start, first)) for first, last in runs)
 
 
 class FeatureStore:
@@ -137,12 +153,9 @@ class FeatureStore:
         wanted = [
             c for c in video.chunks if c.first_snippet < stop and c.first_snippet + c.num_snippets > start
         ]
-        covered = sum(
-            min(stop, c.first_snippet + c.num_snippets) - max(start, c.first_snippet) for c in wanted
-        )
-        if not 0 <= start < stop <= video.num_snippets or covered != stop - start:
+        if not 0 <= start < stop <= video.num_snippets or video.stored(start, stop) != stop - start:
             reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
-            stored = sum(chunk.num_snippets for chunk in video.chunks)
+            stored = video.stored(0, video.num_snippets)
             raise InputError(
                 f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: of its "
                 f"{video.num_snippets}, {stored} are{reason}; run the command that wrote it again"
@@ -151,6 +164,17 @@ class FeatureStore:
         rows = np.concatenate(runs)
         offset = wanted[0].first_snippet
         return rows[start - offset : stop - offset]
+
+    def pending(self, retry_lost: bool = False) -> pa.Table:
+        """The plan rows without a row of features, and those whose row holds an error where these count as well."""
+        rows = self._feature_rows()
+        lost = (
+            {chunk for video in self.index().values() for chunk in video.lost_chunks} if retry_lost else set()
+        )
+        recorded = [chunk for chunks in rows.values() for chunk in chunks if chunk not in lost]
+        tables = [_read_table(file.url) for file in storage.list_files(self.folder("plan"))]
+        plan = pa.concat_tables([PLAN_SCHEMA.empty_table(), *tables])
+        return plan.filter(pc.invert(pc.is_in(plan["chunk_id"], pa.array(recorded, pa.string()))))
 
     def failures(self) -> pa.Table:
         """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""
@@ -179,32 +203,14 @@ class FeatureStore:
         videos = {}
         for video_id in sorted(rows.keys() | planned.keys()):
             stored = rows.get(video_id, {})
-            first = next(iter(stored.values())) if stored else planned[video_id]
-            whole = planned.get(video_id, {}).get("num_snippets") or sum(
-                r["num_snippets"] for r in stored.values()
-            )
-            lost = [row for row in stored.values() if row["error"] is not None]
-            videos[video_id] = VideoFeatures(
-                video_id=video_id,
-                uri=first["uri"],
-                duration=first["duration"],
-                timeline=replace(self.spec.timeline, fps=first["fps"]),
-                num_snippets=whole,
-                chunks=tuple(
-                    StoredChunk(r["first_snippet"], r["num_snippets"], r["file"], r["row_group"], r["row"])
-                    for r in sorted(stored.values(), key=lambda r: r["chunk_index"])
-                    if r["error"] is None
-                ),
-                failure=_failure(lost) if lost else None,
-                lost_chunks=tuple(row["chunk_id"] for row in lost),
-            )
+            videos[video_id] = _video(self.spec.timeline, planned.get(video_id), list(stored.values()))
         return videos
 
     def _feature_rows(self) -> dict[str, dict[str, dict[str, Any]]]:
         """`video_id -> chunk_id -> row`.
 
         A chunk that was written twice (tried again after an error, or by a writer that outlived its job) counts once,
-        the row with features before the one with an error.
+        the row with features before the one with an error, and that before one that does not know the true end.
         """
         files = [
             file.url for file in storage.list_files(self.folder("features")) if file.url.endswith(".parquet")
@@ -214,8 +220,8 @@ class FeatureStore:
             for rows in pool.map(_index_rows, files):
                 for row in rows:
                     chunks = videos[row["video_id"]]
-                    if row["chunk_id"] not in chunks or chunks[row["chunk_id"]]["error"] is not None:
-                        chunks[row["chunk_id"]] = row
+                    rivals = [row, *filter(None, [chunks.get(row["chunk_id"])])]
+                    chunks[row["chunk_id"]] = min(rivals, key=_doubt)
         return videos
 
     def _planned_videos(self) -> dict[str, dict[str, Any]]:
@@ -249,6 +255,42 @@ def _index_rows(url: str) -> list[dict[str, Any]]:
         values | {"file": url, "row_group": group, "row": row}
         for values, (group, row) in zip(rows, places, strict=True)
     ]
+
+
+def _doubt(row: dict[str, Any]) -> tuple[bool, float]:
+    """The less, the better a row speaks for its chunk."""
+    return row["error"] is not None, row["duration"]
+
+
+def _video(timeline: Timeline, planned: dict[str, Any] | None, rows: list[dict[str, Any]]) -> VideoFeatures:
+    """A video's entry from its last plan row (None where the plan is gone) and its feature rows."""
+    first = planned or max(rows, key=lambda row: row["duration"])
+    timeline = replace(timeline, fps=first["fps"])
+    duration = min(row["duration"] for row in [first, *rows])
+    cut_short = duration < first["duration"]
+    if cut_short:
+        whole = timeline.num_snippets(timeline.num_frames(duration))
+    else:
+        whole = first["num_snippets"] if planned else sum(row["num_snippets"] for row in rows)
+    rows = sorted(rows, key=lambda row: row["chunk_index"])
+    inside = [row for row in rows if row["first_snippet"] < whole]
+    lost = [row for row in inside if row["error"] is not None]
+    return VideoFeatures(
+        video_id=first["video_id"],
+        uri=first["uri"],
+        duration=duration,
+        timeline=timeline,
+        num_snippets=whole,
+        chunks=tuple(
+            StoredChunk(r["first_snippet"], r["num_snippets"], r["file"], r["row_group"], r["row"])
+            for r in inside
+            if r["error"] is None
+        ),
+        failure=_failure(lost) if lost else None,
+        lost_chunks=tuple(row["chunk_id"] for row in lost),
+        stated_duration=first["duration"] if cut_short else None,
+        empty_chunks=len(rows) - len(inside),
+    )
 
 
 def _failure(lost: list[dict[str, Any]]) -> Failure:

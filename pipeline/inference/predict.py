@@ -143,7 +143,7 @@ def _unusable(store: FeatureStore) -> dict[str, Failure]:
     }
     for video in store.index().values():
         if not video.complete:
-            stored = sum(chunk.num_snippets for chunk in video.chunks)
+            stored = video.stored(0, video.num_snippets)
             reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
             found[video.video_id] = Failure(
                 video.video_id,

@@ -19,12 +19,12 @@ Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 _NOT_MOVING = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
-def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
+def open_video(source: Source, *, others: bool = False) -> tuple[InputContainer, VideoStream, Fraction]:
     """The container, which is the caller's to close; the stream to read; seconds in a tick of its clock.
 
     The stream is the first video marked as default, or else the first; cover art does not count. The demuxer
-    discards all others. Decoding uses one FFmpeg thread. A file that refers to others, such as a playlist,
-    cannot make the process reach for the network.
+    discards all streams but that one, unless `others` are wanted. Decoding uses one FFmpeg thread. A file that refers
+    to others, such as a playlist, cannot make the process reach for the network.
 
     Raises VideoError (UNREADABLE, NO_VIDEO_STREAM; DECODE_ERROR where FFmpeg knows no decoder). Errors of a
     file object itself, of the network say, pass unchanged.
@@ -38,6 +38,8 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
         container = av.open(
             file, "r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
         )
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         raise VideoError(FailureKind.UNREADABLE, f"cannot be opened: {error.strerror}") from error
     try:
@@ -46,7 +48,7 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream, Fraction]:
         container.close()
         raise
     for other in container.streams:
-        if other is not stream:
+        if other is not stream and not others:
             other.discard = Discard.all
     # It guesses missing timestamps, wrongly where frames are reordered.
     container.flags &= ~Flags.gen_pts.value

@@ -79,8 +79,9 @@ class ScreenDecoder:
     def at(self, moment: int) -> OnScreen:
         """The frame on screen `moment` ticks after the start of the stream, `moment` >= 0.
 
-        Raises VideoError: TRUNCATED where the stream ends more than `HOLD_SECONDS` before the moment,
-        DECODE_ERROR where FFmpeg fails on the way to it. The next call starts afresh.
+        Raises VideoError: TRUNCATED where the stream ends, or nothing of it can be decoded any more, more than
+        `HOLD_SECONDS` before the moment, DECODE_ERROR where FFmpeg fails on the way to it. The next call starts
+        afresh.
         """
         position, self._position = self._position, None  # an error leaves no position behind
         try:
@@ -89,6 +90,8 @@ class ScreenDecoder:
             shown, following = position
             while following is not None and following.stamp <= self._origin + moment:
                 shown, following = following, next(self._frames, None)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             text = f"decoding fails on the way to {self._seconds(moment):.2f} s: {error.strerror}"
             raise VideoError(FailureKind.DECODE_ERROR, text) from error
@@ -101,7 +104,7 @@ class ScreenDecoder:
         stop = end + HOLD_SECONDS * self._second
         if moment >= stop:
             text = f"the video ends at {self._seconds(end):.2f} s, before {self._seconds(moment):.2f} s"
-            raise VideoError(FailureKind.TRUNCATED, text)
+            raise VideoError(FailureKind.TRUNCATED, text, self._seconds(end))
         return OnScreen(shown.frame, start, stop)
 
     def _leads_on(self, shown: _Stamped, following: _Stamped | None, moment: int) -> bool:
@@ -174,10 +177,24 @@ class ScreenDecoder:
         return landed
 
     def _decode(self, packets: Iterable[av.Packet]) -> Iterator[_Stamped]:
-        """The frames of the packets, in the order in which they are on screen."""
+        """The frames of the packets, in the order in which they are on screen.
+
+        Raises av.FFmpegError for a packet that cannot be decoded once there is a frame after it, or where there is
+        none at all: damage that lasts to the end of the stream ends the stream.
+        """
         latest: int | None = None
+        damage: av.FFmpegError | None = None
         for packet in packets:
-            for frame in packet.decode():
+            try:
+                frames = packet.decode()
+            except MemoryError:
+                raise
+            except av.FFmpegError as error:
+                damage = damage or error
+                continue
+            for frame in frames:
+                if damage is not None:
+                    raise damage
                 stamp = frame.pts
                 if stamp is None:
                     stamp = frame.dts  # of the packet that pushed it out, so in the order of the screen
@@ -187,6 +204,8 @@ class ScreenDecoder:
                 if latest is None or stamp >= latest:
                     latest = stamp
                     yield _Stamped(stamp, frame)
+        if damage is not None and latest is None:
+            raise damage
 
     def _duration(self, frame: av.VideoFrame) -> int:
         """Ticks that a frame lasts by the file, or by its average rate."""

@@ -11,12 +11,15 @@ class VideoError(Exception):
     Attributes:
         kind: the `kind` of its row in `failures/`.
         message: one line.
+        end: of kind TRUNCATED, seconds after the start of the video stream at which the last picture ends; None
+            where there is no picture.
     """
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(self, kind: FailureKind, message: str, end: float | None = None) -> None:
         self.kind = kind
         self.message = " ".join(message.split())
-        super().__init__(kind, self.message)
+        self.end = end
+        super().__init__(kind, self.message, end)
 
     def __str__(self) -> str:
         return self.message

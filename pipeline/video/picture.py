@@ -1,7 +1,8 @@
 """From a decoded frame to the picture that a network sees: upright RGB, resized, centre-cropped."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import av
 import numpy as np
@@ -12,6 +13,9 @@ _FILTERS = {"bilinear": Interpolation.BILINEAR, "bicubic": Interpolation.BICUBIC
 
 # AVColorSpace codes that the scaler knows: RGB, BT.709, unspecified, FCC, BT.470, SMPTE 170M, 240M, BT.2020.
 _KNOWN_SPACES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
+
+Maker: TypeAlias = Callable[[av.VideoFrame], NDArray[np.uint8]]
+"""From a frame to its picture `[crop, crop, 3]`. Raises av.FFmpegError where FFmpeg cannot convert it."""
 
 # The same bytes on any processor; it costs nothing measurable.
 _REPRODUCIBLE = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -42,6 +46,10 @@ class FrameSize:
             return self.short_side, self.short_side * height // width
         return self.short_side * width // height, self.short_side
 
+    def maker(self) -> "Maker":
+        """What makes pictures of this size of frames, one after the other."""
+        return PictureMaker(self).make
+
 
 class PictureMaker:
     """Turns decoded frames into pictures of one `FrameSize` with one reused FFmpeg scaler.
@@ -66,7 +74,7 @@ class PictureMaker:
             width=width,
             height=height,
             format="rgb24",
-            src_colorspace=None if frame.colorspace in _KNOWN_SPACES else Colorspace.DEFAULT,
+            src_colorspace=source_space(frame),
             interpolation=self._filter,
             threads=1,
         )
@@ -77,6 +85,11 @@ class PictureMaker:
         if frame.rotation:
             upright = np.rot90(upright, round(frame.rotation / 90))
         return _centre_crop(upright, self._size.crop)
+
+
+def source_space(frame: av.VideoFrame) -> Colorspace | None:
+    """The colour space to convert a frame from: None is its own, which a damaged header may make one unheard of."""
+    return None if frame.colorspace in _KNOWN_SPACES else Colorspace.DEFAULT
 
 
 def _centre_crop(picture: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:

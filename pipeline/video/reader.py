@@ -14,7 +14,7 @@ from pipeline.failures import FailureKind
 from pipeline.video.container import Source
 from pipeline.video.decoder import ScreenDecoder
 from pipeline.video.errors import VideoError
-from pipeline.video.picture import FrameSize, PictureMaker
+from pipeline.video.picture import FrameSize
 
 # Timestamps are rounded to a clock, in Matroska to milliseconds: up to half of one goes in a frame's favour.
 _HALF_A_MILLISECOND = Fraction(1, 2000)
@@ -48,7 +48,7 @@ class FrameReader:
     def __init__(self, source: Source, *, fps: float, size: FrameSize, keep: int = 0) -> None:
         self._fps = Fraction(fps)
         self._decoder = ScreenDecoder(source)
-        self._maker = PictureMaker(size)
+        self._make = size.maker()
         self._recent: deque[_Picture] = deque(maxlen=max(1, keep))
         ticks_per_frame = 1 / (self._fps * self._decoder.tick)
         rounding = min(Fraction(1, 2), _HALF_A_MILLISECOND / self._decoder.tick)
@@ -83,7 +83,9 @@ class FrameReader:
                     return picture.pixels
         shown = self._decoder.at(moment)
         try:
-            pixels = self._maker.make(shown.frame)
+            pixels = self._make(shown.frame)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             text = f"the frame at {float(index / self._fps):.2f} s cannot be converted: {error.strerror}"
             raise VideoError(FailureKind.DECODE_ERROR, text) from error

@@ -1,7 +1,7 @@
 """From the URL of a video to what the decoder reads from."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 from pipeline import storage
@@ -16,14 +16,10 @@ def open_source(uri: str) -> Iterator[str | BinaryIO]:
 
     Raises VideoError of kind `unreadable` where the file cannot be opened.
     """
-    path = storage.local_path(uri)
-    if path is not None:
-        yield path
-        return
-    try:
-        stream = storage.open_read(uri)
-        opened = stream.__enter__()
-    except InputError as error:
-        raise VideoError(FailureKind.UNREADABLE, str(error)) from error
-    with opened:
-        yield opened
+    with ExitStack() as stack:
+        try:
+            path = storage.local_path(uri)
+            source = stack.enter_context(storage.open_read(uri)) if path is None else path
+        except InputError as error:
+            raise VideoError(FailureKind.UNREADABLE, str(error)) from error
+        yield source

@@ -1,7 +1,5 @@
 """RAFT optical flow (Teed and Deng, ECCV 2020) by torchvision, on a GPU or a CPU."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,7 +31,7 @@ class RAFTFlow:
         pairs = _ScaledPairs(network, config.updates, crop, config.rounding)
         self._batches = FixedBatches(pairs, config.batch_size, device)
 
-    def __call__(self, frames: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[Any]:
+    def __call__(self, frames: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.float16]:
         """Scaled flow `[P, crop, crop, 2]` from `frames[pairs[:, 0]]` to `frames[pairs[:, 1]]` of `[F, S, S, 3]`."""
         return self._batches([[frames]], [pairs])[0]
 

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from pipeline.config import FlowConfig
 from pipeline.errors import InputError
+from pipeline.failures import FailureKind
 from pipeline.features.backbones.backbone import Inputs
-from pipeline.features.decode import FRAMES_SCHEMA, large_binary_row, read_array, sample_frames
+from pipeline.features.decode import FRAMES_SCHEMA, large_binary_row, read_array, sample_chunk
 from pipeline.features.flow.raft import RAFTFlow
+from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.flow.tvl1 import TVL1Flow
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.spec import FeatureSpec
+from pipeline.features.store import join_error
 
 # `frames` is cropped for the backbone, or null where it sees flow alone. `flow` is [F, crop, crop, 2], one field for
-# each frame, uint8 or float16 (`scale_flow`); the fields of frames that no snippet looks at are zeros.
+# each frame as `scale_flow` makes it, in `flow_dtype`; the fields of frames that no snippet looks at are zeros.
 FLOW_SCHEMA = pa.schema([*FRAMES_SCHEMA, pa.field("flow", pa.large_binary())])
 
 
@@ -29,51 +32,55 @@ class FlowStage:
     """Adds flow to rows of frames.
 
     Attributes:
-        estimate: frames `[F, S, S, 3]` uint8 and pairs `[P, 2]` of them to scaled fields `[P, crop, crop, 2]`.
+        estimate: frames `[F, S, S, 3]` uint8 and pairs `[P, 2]` of them to fields `[P, crop, crop, 2]`, scaled by
+            `scale_flow`.
+        rounding: whether these are whole numbers, which travel as uint8.
         spec: of the features.
         offsets: frames of a window that the backbone looks at.
         inputs: what the backbone wants.
     """
 
-    estimate: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[Any]]
+    estimate: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float16]]
+    rounding: bool
     spec: FeatureSpec
     offsets: tuple[int, ...]
     inputs: Inputs
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Table of `FLOW_SCHEMA`, one row for each row of `FRAMES_SCHEMA`, in order."""
+        """Table of `FLOW_SCHEMA`, one row for each row of `FRAMES_SCHEMA`, in order.
+
+        A row whose flow is not finite has `error`.
+        """
         rows = batch.drop_columns(["frames"]).to_pylist()
         return pa.concat_tables([self._row(row, batch["frames"][i]) for i, row in enumerate(rows)])
 
     def _row(self, row: dict[str, Any], cell: pa.LargeBinaryScalar) -> pa.Table:
-        frames = flow = None
-        if row["error"] is None:
+        frames, flow, error = None, None, row["error"]
+        if error is None:
             whole = read_array(cell, self.inputs.decoded.crop, 3)
             flow = self._fields(row, whole)
-            if self.inputs.rgb:
+            if flow is None:
+                error = join_error(FailureKind.BACKBONE_ERROR, "optical flow is not finite")
+            elif self.inputs.rgb:
                 side = self.inputs.size.crop
                 edge = (whole.shape[1] - side) // 2
                 frames = whole[:, edge : edge + side, edge : edge + side]
         columns = [pa.array([row[field.name]], type=field.type) for field in PLAN_SCHEMA]
-        error = pa.array([row["error"]], type=pa.string())
         return pa.Table.from_arrays(
-            [*columns, large_binary_row(frames), error, large_binary_row(flow)], schema=FLOW_SCHEMA
+            [*columns, large_binary_row(frames), pa.array([error], type=pa.string()), large_binary_row(flow)],
+            schema=FLOW_SCHEMA,
         )
 
-    def _fields(self, row: dict[str, Any], frames: NDArray[np.uint8]) -> NDArray[Any]:
-        sampled = sample_frames(
-            self.spec.timeline.resolve(row["fps"]),
-            self.offsets,
-            row["first_snippet"],
-            row["num_snippets"],
-            row["duration"],
-            successors=True,
-        )
+    def _fields(self, row: dict[str, Any], frames: NDArray[np.uint8]) -> NDArray[Any] | None:
+        """The field of each frame, or None where one is not finite."""
+        sampled = sample_chunk(self.spec.timeline, self.offsets, row, successors=True)
         first = np.unique(sampled.members)
         # The frame after a frame stands right after it, except that the video's last frame is followed by itself.
         second = np.where(sampled.indices[first] < sampled.last, first + 1, first)
         computed = self.estimate(frames, np.stack([first, second], axis=1))
-        fields = np.zeros((len(frames), *computed.shape[1:]), computed.dtype)
+        if not np.isfinite(computed).all():
+            return None
+        fields = np.zeros((len(frames), *computed.shape[1:]), flow_dtype(self.rounding))
         fields[first] = computed
         return fields
 
@@ -94,7 +101,7 @@ class FlowActor:
 def flow_stage(config: FlowConfig, spec: FeatureSpec, offsets: tuple[int, ...], inputs: Inputs) -> FlowStage:
     """The stage in this process; raises InputError where this node's weights of RAFT are not those of `spec`."""
     if config.algorithm == "tvl1":
-        return FlowStage(TVL1Flow(inputs.size.crop, config.rounding), spec, offsets, inputs)
+        return FlowStage(TVL1Flow(inputs.size.crop, config.rounding), config.rounding, spec, offsets, inputs)
     estimate = RAFTFlow(config, inputs.size.crop)
     stated = spec.preprocessing["flow"]["weights"]
     if estimate.weights != stated:
@@ -102,7 +109,7 @@ def flow_stage(config: FlowConfig, spec: FeatureSpec, offsets: tuple[int, ...], 
             f"flow.weights={config.weights}: this node's weights have digest {estimate.weights}, "
             f"the store's {stated}; give every node the same weights"
         )
-    return FlowStage(estimate, spec, offsets, inputs)
+    return FlowStage(estimate, config.rounding, spec, offsets, inputs)
 
 
 def add_flow(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.features.flow.scaling import flow_dtype, scale_flow
+from pipeline.features.flow.scaling import scale_flow
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class TVL1Flow:
     crop: int
     rounding: bool
 
-    def __call__(self, frames: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[Any]:
+    def __call__(self, frames: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.float16]:
         """Scaled flow `[P, crop, crop, 2]` from `frames[pairs[:, 0]]` to `frames[pairs[:, 1]]` of `[F, S, S, 3]`."""
         cv2 = opencv()
         cv2.setNumThreads(1)
         estimator = cv2.optflow.DualTVL1OpticalFlow_create()
         grey = {k: cv2.cvtColor(frames[k], cv2.COLOR_RGB2GRAY) for k in np.unique(pairs).tolist()}
-        fields = np.empty((len(pairs), self.crop, self.crop, 2), flow_dtype(self.rounding))
+        fields = np.empty((len(pairs), self.crop, self.crop, 2), np.float16)
         for field, (first, second) in zip(fields, pairs.tolist(), strict=True):
             flow = torch.from_numpy(estimator.calc(grey[first], grey[second], None))
             field[:] = scale_flow(flow[None], self.crop, self.rounding)[0].numpy()

@@ -6,34 +6,27 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config import ExtractConfig
-from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
-from pipeline.features.decode import ChunkDecoder
 from pipeline.features.embed import ChunkEmbedder
-from pipeline.features.flow import flow_description
 from pipeline.features.flow.stage import flow_stage
 from pipeline.features.plan import probe_videos
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource
+from pipeline.features.stages import chunk_decoder, describe, embedder_arguments, sampled_offsets
 
 
 def extract_here(config: ExtractConfig, video: Path) -> np.ndarray:
     """`[num_snippets, dim]` float16 features of one video."""
-    backbone = load_backbone(config.backbone)
-    inputs, timeline = backbone.inputs, config.timeline.build()
-    described = flow_description(config.flow, inputs) if inputs.flow else None
-    spec = feature_spec(config.backbone, backbone, timeline, described)
-    offsets = frame_offsets(timeline.window, config.backbone.frames_per_snippet)
-    decode = ChunkDecoder(timeline, offsets, inputs.decoded, successors=inputs.flow)
-    embed = ChunkEmbedder(config.backbone, spec, threads=1)
+    spec, inputs = describe(config)
+    decode, embed = chunk_decoder(config, inputs), ChunkEmbedder(*embedder_arguments(config, spec))
 
-    rows, failures = probe_videos([VideoSource("v", str(video))], timeline, config.chunk_frames)
+    rows, failures = probe_videos([VideoSource("v", str(video))], spec.timeline, config.chunk_frames)
     assert not failures
     chunks = []
     for task in range(0, len(rows), config.decode.chunks_per_task):
         plan = pa.Table.from_pylist(rows[task : task + config.decode.chunks_per_task], schema=PLAN_SCHEMA)
         chunks += list(decode(plan))
     if inputs.flow:
-        add = flow_stage(config.flow, spec, offsets, inputs)
+        add = flow_stage(config.flow, spec, sampled_offsets(config), inputs)
         chunks = [add(chunk) for chunk in chunks]
     features = []
     for start in range(0, len(chunks), config.embed.chunks_per_batch):

@@ -34,11 +34,17 @@ def test_values_are_those_of_published_flow_pictures() -> None:
     # 128 + 255 / 40 * flow, rounded, at most 255
     expected = [128, 134, 122, 128, 255, 255, 255, 0, 0]
     rounded = scale_flow(flow, 3, rounding=True)
-    assert rounded.dtype == torch.uint8
     assert rounded[0, ..., 0].flatten().tolist() == expected
     exact = scale_flow(flow, 3, rounding=False)[0, ..., 0].flatten()
     torch.testing.assert_close(exact.float(), (values / 20).clamp(-1, 1), atol=2**-11, rtol=0)
     assert (2 / 255 * rounded[0, ..., 0].flatten() - 1 - exact).abs().max() < 1.01 / 127.5
+
+
+@pytest.mark.parametrize("rounding", [True, False])
+def test_what_is_not_finite_is_told_apart_from_what_is_large(rounding: bool) -> None:
+    flow = torch.tensor([torch.inf, -torch.inf, torch.nan, 1e30]).view(1, 2, 2, 1).expand(1, 2, 2, 2)
+    scaled = scale_flow(flow, 2, rounding)[0, ..., 0].flatten()
+    assert scaled.isnan().tolist() == [True, True, True, False]
 
 
 def test_the_crop_is_the_centre() -> None:
@@ -95,11 +101,11 @@ def test_each_field_leads_from_a_frame_to_the_next_of_the_video(
 
     def numbers(frames: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         return np.broadcast_to(frames[pairs][:, :, 0, 0, 0][:, None, None], (len(pairs), 8, 8, 2)).astype(
-            np.uint8
+            np.float16
         )
 
     timeline, duration = Timeline(10, stride, 4), 3.0  # 30 frames
-    stage = FlowStage(numbers, FeatureSpec("b", "w", {}, 1024, timeline), offsets, INPUTS)
+    stage = FlowStage(numbers, True, FeatureSpec("b", "w", {}, 1024, timeline), offsets, INPUTS)
     snippets = timeline.num_snippets(30)
     for per_chunk in (3, 5, snippets):
         for first in range(0, snippets, per_chunk):

@@ -10,7 +10,8 @@ import torch
 from av.video.reformatter import Interpolation
 from PIL import Image
 
-from pipeline.features.pictures import PictureSize, open_reader
+from pipeline.features.pictures import PictureSize
+from pipeline.video.reader import FrameReader
 
 FULL_SIZE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
@@ -39,7 +40,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(video: Path, size: PictureSize) -> np.ndarray:
-    with open_reader(str(video), 25, size, 0) as reader:
+    with FrameReader(video, fps=25, size=size) as reader:
         return np.stack(list(reader.read(range(4))))
 
 

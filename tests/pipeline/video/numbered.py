@@ -84,7 +84,7 @@ class Recipe:
                 return Fraction(1, 1000)
             case "ts":
                 return Fraction(1, 90000)
-            case "avi":
+            case "avi" | "ogv":
                 return 1 / self.rate
             case _:
                 return self.clock or 1 / (512 * self.rate)
@@ -128,8 +128,14 @@ def mux_silence(output: av.container.OutputContainer, stream: av.AudioStream, se
 
 
 _X264 = {"bf": "3", "g": "12", "preset": "veryfast"}
+_X265 = {"x265-params": "keyint=12:log-level=none"}
+_AV1 = {"preset": "12", "svtav1-params": "keyint=12"}
 _VPX = {"g": "20", "deadline": "realtime", "cpu-used": "8"}
+_NO_EDIT_LIST = {"avoid_negative_ts": "disabled", "use_editlist": "0"}
 _FRAME = Fraction(1, 25)
+_TEN_ON = [10 + i * _FRAME for i in range(100)]
+_FROM_BELOW_ZERO = [(i - 10) * _FRAME for i in range(100)]
+_OVER_THE_END_OF_33_BITS = [Fraction(2**33, 90000) - 2 + i * _FRAME for i in range(100)]
 _UNEVEN = [Fraction(40 * i + 13 * (i % 3) + (i // 20) * 400, 1000) for i in range(100)]
 
 RECIPES = [
@@ -138,24 +144,35 @@ RECIPES = [
     Recipe("with_audio.mp4", options=_X264, audio_seconds=Fraction(4)),
     Recipe("open_gop.mp4", options=_X264 | {"x264-params": "open-gop=1:scenecut=0"}),
     Recipe("intra_refresh.mp4", options={"x264-params": "intra-refresh=1:keyint=12:bframes=0"}),
-    Recipe("hevc_open_gop.mp4", "libx265", count=60, options={"x265-params": "keyint=12:log-level=none"}),
+    Recipe("hevc_open_gop.mp4", "libx265", count=60, options=_X265),
     Recipe("uneven.mp4", times=_UNEVEN, clock=Fraction(1, 90000), options=_X264),
     Recipe("uneven.mkv", times=_UNEVEN, clock=Fraction(1, 1000), options=_X264),
-    Recipe("starts_at_10.mp4", times=[10 + i * _FRAME for i in range(100)], options=_X264),
-    Recipe("starts_at_10.mkv", times=[10 + i * _FRAME for i in range(100)], options=_X264),
-    Recipe("edit_list.mp4", times=[(i - 10) * _FRAME for i in range(100)], cut=10, options=_X264),
+    Recipe("uneven.ts", times=_UNEVEN, clock=Fraction(1, 90000), options=_X264),
+    Recipe("starts_at_10.mp4", times=_TEN_ON, options=_X264),
+    Recipe("starts_at_10.mkv", times=_TEN_ON, options=_X264),
+    Recipe("starts_at_10.ts", times=_TEN_ON, options=_X264),
+    Recipe("wraps_round.ts", times=_OVER_THE_END_OF_33_BITS, options=_X264, muxer={"mpegts_copyts": "1"}),
+    Recipe("edit_list.mp4", times=_FROM_BELOW_ZERO, cut=10, options=_X264),
+    Recipe("edit_list.mov", times=_FROM_BELOW_ZERO, cut=10, options=_X264),
+    Recipe("starts_below_0.mp4", times=_FROM_BELOW_ZERO, options=_X264, muxer=_NO_EDIT_LIST),
     Recipe("fragmented.mp4", options=_X264, muxer={"movflags": "frag_keyframe+empty_moov"}),
     Recipe("millisecond_clock.mkv", rate=Fraction(30), options=_X264),
     Recipe("vp8.webm", "libvpx", rate=Fraction(30), width=101, height=67, options=_VPX),
     Recipe("vp9.webm", "libvpx-vp9", rate=Fraction(30), options=_VPX),
+    Recipe("vp8.ogv", "libvpx", rate=Fraction(30), options=_VPX),
+    Recipe("av1.mp4", "libsvtav1", count=60, width=128, height=96, options=_AV1),
     Recipe("no_duration.webm", "libvpx", rate=Fraction(30), options=_VPX, muxer={"live": "1"}),
     Recipe("h264.ts", options=_X264),
     Recipe("mpeg2.ts", "mpeg2video", options={"bf": "2", "g": "12"}),
+    Recipe("mpeg2.mpg", "mpeg2video", options={"bf": "2", "g": "12"}),
+    Recipe("wmv2.wmv", "wmv2", options={"g": "12"}),
     Recipe("mpeg4.mov", "mpeg4", options={"bf": "2", "g": "12"}),
     Recipe("mpeg4.avi", "mpeg4", options={"bf": "2", "g": "12"}),
     Recipe("h264.avi", options=_X264),
     Recipe("mjpeg.avi", "mjpeg", pixels="yuvj420p"),
     Recipe("h264.flv", options=_X264),
+    Recipe("ten_bit_422.mov", "prores_ks", count=40, pixels="yuv422p10le"),
+    Recipe("ten_bit.mkv", "libx265", count=60, pixels="yuv420p10le", options=_X265),
     Recipe("ten_bit_444.mp4", pixels="yuv444p10le", width=97, height=65, options=_X264),
     Recipe("interlaced.mp4", options={"x264-params": "interlaced=1:tff=1", "flags": "+ildct+ilme"}),
 ]

@@ -31,9 +31,10 @@ def read_until_error(reader: FrameReader, indices: range) -> tuple[list[int], Vi
 
 
 def test_an_error_crosses_processes_whole() -> None:
-    error = pickle.loads(pickle.dumps(VideoError(FailureKind.TRUNCATED, "ends at 3 s,\nnot at 5 s")))  # noqa: S301
+    error = pickle.loads(pickle.dumps(VideoError(FailureKind.TRUNCATED, "ends at 3 s,\nnot at 5 s", 3.0)))  # noqa: S301
     assert error.kind is FailureKind.TRUNCATED
     assert error.message == str(error) == "ends at 3 s, not at 5 s"
+    assert error.end == 3.0
 
 
 def kind_of(source: Path | io.BytesIO) -> set[FailureKind]:
@@ -133,6 +134,23 @@ def test_damage_costs_its_group_of_pictures_and_not_the_rest(damaged: Path) -> N
         assert numbers == list(range(39))  # the 39th stays until a next one comes, and none is known
         assert [read_number(picture) for picture in reader.read(range(60, 100))] == list(range(60, 100))
         assert [read_number(picture) for picture in reader.read(range(30))] == list(range(30))
+
+
+def test_damage_that_lasts_to_the_end_is_an_end(tmp_path: Path) -> None:
+    path = Recipe("rotten.mp4", options={"g": "25", "bf": "0"}).make(tmp_path)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for packet in packets[60:]:
+        data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    with FrameReader(path, fps=25, size=SIZE) as reader:
+        numbers, error = read_until_error(reader, range(100))
+        assert (error.kind, error.end) == (FailureKind.TRUNCATED, pytest.approx(60 / 25))
+        assert numbers == [*range(60), *[59] * 25]
+        with pytest.raises(VideoError, match=r"ends at 2\.40 s") as caught:
+            next(reader.read([95]))  # by a seek to a key frame that is damaged
+        assert caught.value.end == pytest.approx(60 / 25)
 
 
 class Unreliable(io.BytesIO):
