@@ -18,14 +18,12 @@ class MutatedArchive:
 
     Attributes:
         folder: sound and damaged files.
-        clean: a folder with the sound ones alone.
-        good: ids of the sound files.
+        good: id -> path of the sound files.
         mutated: ids of the damaged ones.
     """
 
     folder: Path
-    clean: Path
-    good: frozenset[str]
+    good: dict[str, Path]
     mutated: frozenset[str]
 
 
@@ -33,10 +31,9 @@ def mutate_archive(folder: Path, mutations: int, seed: int) -> MutatedArchive:
     """Six sound videos in six containers, and `mutations` damaged copies: cut off, with flipped bytes anywhere or in
     the header, with a stretch of zeros, with bytes inserted."""
     rng = np.random.default_rng(seed)
-    clean = folder.parent / f"{folder.name}_clean"
     sound = [
         encode_video(
-            clean / f"good_{suffix}.{suffix}",
+            folder / f"good_{suffix}.{suffix}",
             seconds=2.5,
             fps=12,
             size=(64, 48),
@@ -46,9 +43,6 @@ def mutate_archive(folder: Path, mutations: int, seed: int) -> MutatedArchive:
         )
         for index, suffix in enumerate(_SUFFIXES)
     ]
-    folder.mkdir(parents=True)
-    for video in sound:
-        (folder / video.name).write_bytes(video.read_bytes())
     mutated = set()
     for index in range(mutations):
         video = sound[index % len(sound)]
@@ -56,7 +50,7 @@ def mutate_archive(folder: Path, mutations: int, seed: int) -> MutatedArchive:
         name = f"bad_{index:03d}_{kind}"
         mutated.add(name)
         (folder / f"{name}{video.suffix}").write_bytes(_mutate(video.read_bytes(), kind, rng))
-    return MutatedArchive(folder, clean, frozenset(video.stem for video in sound), frozenset(mutated))
+    return MutatedArchive(folder, {video.stem: video for video in sound}, frozenset(mutated))
 
 
 def _mutate(data: bytes, kind: str, rng: np.random.Generator) -> bytes:
