@@ -159,7 +159,7 @@ def rehearse(config: ExtractConfig) -> DryRun:
     if store is not None:
         pending = pa.concat_tables([pending, store.pending(retry_lost=config.retry_failed)])
         failures = pa.concat_tables([failures, store.failures()])
-    workers = _workers(config, inputs, ray.cluster_resources())
+    workers = count_workers(config, inputs, ray.cluster_resources())
     sample = _measure(config, spec, inputs, pending)
     return _count(config, sources, store, pending, failures, spec, workers, sample)
 
@@ -206,7 +206,7 @@ def _count(
     )
 
 
-def _workers(config: ExtractConfig, inputs: Inputs, there: dict[str, float]) -> tuple[Workers, ...]:
+def count_workers(config: ExtractConfig, inputs: Inputs, there: dict[str, float]) -> tuple[Workers, ...]:
     """The workers of each stage on a Ray with these resources; tasks have what actors leave."""
     decode, flow, embed = config.decode, config.flow, config.embed
     raft = inputs.flow and flow.algorithm != "tvl1"

@@ -1,15 +1,12 @@
 """Optical flow: scaled as published, right across chunk borders, the same for either way to compute it."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from torchvision import models
 
-from pipeline.compose import compose_config
-from pipeline.config import ExtractConfig, FlowConfig
+from pipeline.config import FlowConfig
 from pipeline.errors import InputError
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.decode import FRAMES_SCHEMA, sample_frames
@@ -21,10 +18,14 @@ from pipeline.features.flow.tvl1 import TVL1Flow
 from pipeline.features.pictures import PictureSize
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
-from tests.pipeline.features.chain import extract_here
-from tests.videos import encode_video
 
 INPUTS = Inputs(PictureSize(short_side=12, crop=8), rgb=True, flow=True)
+SPEC = FeatureSpec("b", "w", {}, 1024, Timeline(10, 2, 2))
+# One snippet, which takes three frames.
+ROW = {
+    "chunk_id": "v#0", "video_id": "v", "uri": "u", "chunk_index": 0, "num_chunks": 1,
+    "first_snippet": 0, "num_snippets": 1, "duration": 1.0, "fps": 10.0,
+}  # fmt: skip
 
 
 def test_values_are_those_of_published_flow_pictures() -> None:
@@ -112,11 +113,8 @@ def test_each_field_leads_from_a_frame_to_the_next_of_the_video(
             count = min(per_chunk, snippets - first)
             sampled = sample_frames(timeline, offsets, first, count, duration, successors=True)
             frames = np.broadcast_to(sampled.indices[:, None, None, None], (len(sampled.indices), 12, 12, 3))
-            row = {
-                "chunk_id": "v#0", "video_id": "v", "uri": "u", "chunk_index": 0, "num_chunks": 1,
-                "first_snippet": first, "num_snippets": count, "duration": duration, "fps": 10.0,
-                "frames": frames.astype(np.uint8).tobytes(), "error": None,
-            }  # fmt: skip
+            row = ROW | {"first_snippet": first, "num_snippets": count, "duration": duration}
+            row |= {"frames": frames.astype(np.uint8).tobytes(), "error": None}
             table = stage(pa.Table.from_pylist([row], schema=FRAMES_SCHEMA))
             assert table.schema == FLOW_SCHEMA
             flow = np.frombuffer(table["flow"][0].as_buffer(), np.uint8).reshape(-1, 8, 8, 2)[:, 0, 0]
@@ -128,35 +126,30 @@ def test_each_field_leads_from_a_frame_to_the_next_of_the_video(
             assert (pictures[sampled.members][..., 0, 0, 0] == wanted).all()
 
 
+def test_flow_that_is_not_finite_fails_its_chunk_alone() -> None:
+    def diverges_on_black(frames: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+        return np.full((len(pairs), 8, 8, 2), np.nan if frames.max() == 0 else 3, np.float16)
+
+    for rounding in (True, False):
+        stage = FlowStage(diverges_on_black, rounding, SPEC, (0, 1), INPUTS)
+        frames = [np.full((3, 12, 12, 3), level, np.uint8).tobytes() for level in (9, 0, 9)]
+        table = stage(
+            pa.Table.from_pylist([ROW | {"frames": f, "error": None} for f in frames], schema=FRAMES_SCHEMA)
+        )
+        assert table["error"].to_pylist() == [None, "backbone_error: optical flow is not finite", None]
+        assert [cell is None for cell in table["flow"].to_pylist()] == [False, True, False]
+        assert [cell is None for cell in table["frames"].to_pylist()] == [False, True, False]
+
+
 def test_rows_with_errors_pass_and_a_flow_network_gets_no_pictures() -> None:
-    spec = FeatureSpec("b", "w", {}, 1024, Timeline(10, 2, 2))
     inputs = Inputs(INPUTS.size, rgb=False, flow=True)
-    stage = flow_stage(FlowConfig(), spec, (0, 1), inputs)
-    plan = {
-        "chunk_id": "v#0", "video_id": "v", "uri": "u", "chunk_index": 0, "num_chunks": 1,
-        "first_snippet": 0, "num_snippets": 1, "duration": 1.0, "fps": 10.0,
-    }  # fmt: skip
+    stage = flow_stage(FlowConfig(), SPEC, (0, 1), inputs)
     frames = np.zeros((3, 12, 12, 3), np.uint8).tobytes()
-    rows = [plan | {"frames": None, "error": "decode_error: x"}, plan | {"frames": frames, "error": None}]
+    rows = [ROW | {"frames": None, "error": "decode_error: x"}, ROW | {"frames": frames, "error": None}]
     table = stage(pa.Table.from_pylist(rows, schema=FRAMES_SCHEMA))
     assert table["error"].to_pylist() == ["decode_error: x", None]
     assert [len(cell or b"") for cell in table["flow"].to_pylist()] == [0, 3 * 8 * 8 * 2]
     assert table["frames"].null_count == 2
-
-
-def test_raft_extraction_in_one_pass(tmp_path: Path) -> None:
-    video = encode_video(tmp_path / "v.mp4", seconds=0.7, fps=8)
-    words = [
-        "backbone=tiny_i3d",
-        "backbone.image_size=112",
-        "timeline.window=4",
-        "backbone.frames_per_snippet=2",
-    ]
-    raft = ["flow.algorithm=raft_small", "flow.weights=random", "flow.updates=1", "flow.batch_size=2"]
-    config = compose_config(
-        "extract", ExtractConfig, ["videos=/v", "store=/s", "timeline.stride=2", *words, *raft]
-    )
-    assert extract_here(config, video).shape == (2, 2048)  # 6 frames
 
 
 def test_the_spec_says_how_flow_is_made_and_what_cannot_be_is_refused() -> None:

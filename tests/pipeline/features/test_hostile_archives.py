@@ -13,6 +13,7 @@ from pipeline.features.dry_run import DryRun
 from pipeline.features.extraction import extract
 from pipeline.features.plan import plan_store
 from pipeline.features.sources import list_videos
+from pipeline.features.stages import describe
 from pipeline.features.store import FeatureStore
 from pipeline.job import main
 from pipeline.summary import Summary
@@ -89,13 +90,14 @@ def test_files_that_hang_or_take_all_memory_cost_their_rows_only(tmp_path: Path)
     words = ["chunk_frames=8", "decode.timeout_s=5", "decode.memory_mb=100"]
 
     config = settings(manifest, store, *words)
-    run(videos / "good.mp4", store, "chunk_frames=8")
-    plan_store(FeatureStore(str(store)), list_videos(f"{videos}/stalls_later.mp4"), config.chunk_frames)
+    planned = FeatureStore.create(config.store, describe(config)[0])
+    plan_store(planned, list_videos(f"{videos}/stalls_later.mp4"), config.chunk_frames)
     stalled.unlink()
     os.mkfifo(stalled)
 
     summary = extract(config)
-    assert (summary.done, summary.already_done, summary.failed, summary.exit_status) == (0, 1, 3, 3)
+    assert (summary.done, summary.failed, summary.exit_status) == (1, 3, 3)
+    assert features(store).keys() == {"good"}
     assert failures(store) == {"stalls": "timeout", "stalls_later": "timeout", "bomb": "out_of_memory"}
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.video.picture import FrameSize
+from pipeline.video.probe import probe
 from pipeline.video.reader import FrameReader
 from tests.pipeline.video.numbered import RECIPES, Recipe, draw, read_number
 
@@ -127,6 +128,24 @@ def test_the_default_one_of_several_streams_is_read(tmp_path: Path) -> None:
             output.mux(stream.encode())
     with FrameReader(path, fps=25, size=SIZE) as reader:
         assert [read_number(picture) for picture in reader.read(range(10))] == list(range(100, 110))
+
+
+def test_cover_art_beside_a_video_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "covered.mp4"
+    with av.open(str(path), "w") as output:
+        art = output.add_stream("mjpeg", rate=1)
+        art.width, art.height, art.pix_fmt = 64, 48, "yuvj420p"
+        art.disposition = av.stream.Disposition.attached_pic
+        video = output.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        output.mux(art.encode(av.VideoFrame.from_ndarray(draw(999, 64, 48))))
+        for number in range(10):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(draw(number, 96, 64))))
+        for stream in (art, video):
+            output.mux(stream.encode())
+    assert (probe(path).width, probe(path).codec) == (96, "h264")
+    with FrameReader(path, fps=25, size=SIZE) as reader:
+        assert [read_number(picture) for picture in reader.read(range(10))] == list(range(10))
 
 
 def test_the_picture_size_may_change_on_the_way(tmp_path: Path) -> None:
