@@ -239,10 +239,11 @@ def _measure(config: ExtractConfig, spec: FeatureSpec, inputs: Inputs, pending: 
         return None
     places = np.unique(np.linspace(0, pending.num_rows - 1, _SAMPLED_CHUNKS).astype(int))
     logger.info("measuring %d chunks", len(places))
-    decode, flow, embed = config.decode, config.flow, config.embed
+    embed = config.embed
+    flow_cpus, flow_gpus = (config.flow.cpus, config.flow.gpus) if inputs.flow else (0.0, 0.0)
     task = _time_stages.options(
-        num_cpus=max(decode.cpus, flow.cpus, embed.cpus),
-        num_gpus=max(flow.gpus if inputs.flow else 0, embed.gpus),
+        num_cpus=max(config.decode.cpus, flow_cpus, embed.cpus),
+        num_gpus=max(flow_gpus, embed.gpus),
         accelerator_type=embed.accelerator_type,
         resources=embed.resources,
     )
