@@ -14,6 +14,7 @@ from pipeline.video.errors import VideoError
 from pipeline.video.picture import FrameSize
 from pipeline.video.probe import probe
 from pipeline.video.reader import FrameReader
+from pipeline.video.source import open_source
 from tests.pipeline.video.numbered import Recipe, draw, mux_silence, read_number
 
 SIZE = FrameSize(64, 64)
@@ -185,6 +186,12 @@ def test_a_playlist_does_not_reach_for_the_network(tmp_path: Path) -> None:
             probe(path)
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+def test_a_url_of_no_known_kind_is_unreadable() -> None:
+    with pytest.raises(VideoError, match="nowhere://video.mp4") as caught, open_source("nowhere://video.mp4"):
+        pass
+    assert caught.value.kind is FailureKind.UNREADABLE
 
 
 def test_a_name_with_a_colon_is_a_path(tmp_path: Path) -> None:
