@@ -1,6 +1,5 @@
 """Deformable attention along time: a query looks at a few places of its own choice (DualDETR, Eq. 1)."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -15,9 +14,10 @@ class DeformableAttention(nn.Module):
     and sums what it finds, weighted by a softmax over all its places. Places in padding or outside the level
     read zero, and the weights are not renormalised for it.
 
-    Initialised to uniform weights and to offsets that do not depend on the query: point k (from 1) of head m
-    lies k * cos(2 pi m / num_heads) tokens away, so that some heads look back and others forward (TP2-DETR's
-    released code; unstated in the papers).
+    Initialised to uniform weights and to offsets that do not depend on the query: point k (from 1) of a head
+    lies k * d tokens away, where d falls evenly from 1 for the first head to -1 for the last (unstated in the
+    papers; the cosines of the pictures' attention would leave half of four heads with all points in one
+    place).
 
     Args:
         dim: channels of query, value and output; a multiple of `num_heads`.
@@ -38,7 +38,7 @@ class DeformableAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        direction = torch.cos(2 * math.pi * torch.arange(self.num_heads) / self.num_heads)
+        direction = torch.linspace(1, -1, self.num_heads)
         distance = torch.arange(1, self.num_points + 1)
         offsets = direction[:, None, None] * distance.expand(self.num_heads, self.num_levels, -1)
         nn.init.zeros_(self.sampling_offsets.weight)

@@ -33,7 +33,8 @@ class DualDETRConfig:
     decoder_layers: int = 6  # unstated; follows Deformable DETR, and the paper's GFLOPs fit it
     num_points: int = 4  # unstated; follows Deformable DETR: sampling points of each head
     num_queries: int = 150  # unstated; a window of MultiTHUMOS holds up to 125 actions (Charades, TSU: 60)
-    dropout: float = 0.1  # unstated; follows Deformable DETR
+    dropout: float = 0.1  # unstated; follows Deformable DETR: of the encoder
+    decoder_dropout: float = 0.1  # unstated; follows Deformable DETR
     class_prior: float = 0.01  # unstated; follows Deformable DETR (bias -log 99)
     base_duration: float = 0.05  # unstated; the median action of a MultiTHUMOS window (Charades: 0.3)
     border_margin: float = 0.01  # unstated; follows Deformable DETR: no proposals this near the window's ends
@@ -59,8 +60,9 @@ class DualDETRConfig:
         narrowest = self.dim // 4 if self.decoding == "two_branch" else self.dim
         if narrowest % self.num_heads:
             raise ValueError(f"num_heads={self.num_heads} must divide {narrowest} channels (dim={self.dim})")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        for name in ("dropout", "decoder_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must lie in [0, 1)")
         for name in ("class_prior", "base_duration"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie strictly between 0 and 1")

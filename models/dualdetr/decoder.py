@@ -70,7 +70,7 @@ class DecoderLayer(nn.Module):
             }
         )
         self.content_refinement = (
-            ContentRefinement(streams, config.ffn_ratio, config.dropout)
+            ContentRefinement(streams, config.ffn_ratio, config.decoder_dropout)
             if config.refine_contents and hands_on_refined
             else nn.Identity()
         )

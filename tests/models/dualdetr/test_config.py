@@ -12,6 +12,7 @@ from models.dualdetr import DualDETRConfig
         ({"dim": 20, "num_heads": 5}, "dim=20 must be a multiple of 8"),
         ({"num_heads": 16}, r"num_heads=16 must divide 8 channels \(dim=32\)"),
         ({"dropout": 1.0}, r"dropout=1\.0"),
+        ({"decoder_dropout": -0.1}, r"decoder_dropout=-0\.1"),
         ({"class_prior": 1.0}, r"class_prior=1\.0"),
         ({"base_duration": 0.0}, r"base_duration=0\.0"),
         ({"border_margin": 0.25}, r"border_margin=0\.25"),
