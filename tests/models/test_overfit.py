@@ -23,7 +23,7 @@ CHANGES = {"num_classes": 3, "dim": 64, "num_queries": 12, "dropout": 0.0}
     ("config", "loss_config"),
     [
         (DeformableDETRConfig.tiny(**CHANGES), CriterionConfig()),
-        (DualDETRConfig.tiny(**CHANGES), LOSS),
+        (DualDETRConfig.tiny(**CHANGES, decoder_dropout=0.0), LOSS),
         (TP2DETRConfig.tiny(**CHANGES, num_levels=2), CriterionConfig()),
     ],
     ids=["deformable_detr", "dualdetr", "tp2detr"],
