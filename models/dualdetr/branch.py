@@ -61,7 +61,9 @@ class Reader(nn.Module):
 
     def __init__(self, width: int, config: DualDETRConfig) -> None:
         super().__init__()
-        self.read = DeformableRead(width, config.num_heads, 1, config.num_points, config.decoder_dropout)
+        self.read = DeformableRead(
+            width, config.num_heads, config.num_levels, config.num_points, config.decoder_dropout
+        )
         self.feed_forward = FeedForward(width, config.ffn_ratio * width, config.decoder_dropout)
 
     def forward(self, content: Tensor, embedding: Tensor, reference: Tensor, memory: Tokens) -> Tensor:

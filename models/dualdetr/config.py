@@ -31,12 +31,14 @@ class DualDETRConfig:
     ffn_ratio: int = 4  # unstated; follows Deformable DETR: hidden channels for each channel of a branch
     encoder_layers: int = 6  # unstated; follows Deformable DETR, and the paper's GFLOPs fit it
     decoder_layers: int = 6  # unstated; follows Deformable DETR, and the paper's GFLOPs fit it
-    num_points: int = 4  # unstated; follows Deformable DETR: sampling points of each head
+    num_levels: int = 1  # the paper's encoder has one; several, each at half the rate, follow Deformable DETR
+    num_points: int = 4  # unstated; follows Deformable DETR: sampling points of each head and level
     num_queries: int = 150  # unstated; a window of MultiTHUMOS holds up to 125 actions (Charades, TSU: 60)
     dropout: float = 0.1  # unstated; follows Deformable DETR: of the encoder
     decoder_dropout: float = 0.1  # unstated; follows Deformable DETR
     class_prior: float = 0.01  # unstated; follows Deformable DETR (bias -log 99)
-    base_duration: float = 0.05  # unstated; the median action of a MultiTHUMOS window (Charades: 0.3)
+    # Unstated; the median action of a MultiTHUMOS window (Charades: 0.3). Doubles with each level.
+    base_duration: float = 0.05
     border_margin: float = 0.01  # unstated; follows Deformable DETR: no proposals this near the window's ends
     decoding: Literal["instance", "boundary", "combined", "two_branch"] = "two_branch"  # Table 4
     initialisation: Literal["learnt", "position", "full_position", "joint"] = "joint"  # Table 4, Figure 5
@@ -66,6 +68,12 @@ class DualDETRConfig:
         for name in ("class_prior", "base_duration"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie strictly between 0 and 1")
+        longest = self.base_duration * 2.0 ** (self.num_levels - 1)
+        if longest >= 1:
+            raise ValueError(
+                f"base_duration={self.base_duration} doubles with each of num_levels={self.num_levels} and "
+                f"reaches {longest:g} of the window, which must stay below 1: lower either"
+            )
         if not 0 <= self.border_margin < 0.25:  # the tokens of a window of two stand at 0.25 and 0.75
             raise ValueError(f"border_margin={self.border_margin} must lie in [0, 0.25)")
         self._refuse_settings_without_effect()

@@ -6,24 +6,25 @@ from models.detection import DetectorOutput
 from models.dualdetr.config import DualDETRConfig
 from models.dualdetr.decoder import Decoder
 from models.dualdetr.initialisation import AlignedStart, LearntStart
-from models.levels import Level
 from models.projection import InputProjection
+from models.pyramids.direct import DirectPyramid
 from models.transformer import Encoder
 
 
 class DualDETR(nn.Module):
-    """Features -> projection -> deformable encoder -> proposals -> aligned queries -> two-branch decoder."""
+    """Features -> projection -> levels -> deformable encoder -> proposals -> aligned queries -> two-branch decoder."""
 
     def __init__(self, config: DualDETRConfig) -> None:
         super().__init__()
         self.config = config
         self.projection = InputProjection(config.input_dim, config.dim)
+        self.pyramid = DirectPyramid(config.num_levels)
         self.encoder = Encoder(
             dim=config.dim,
             num_heads=config.num_heads,
             ffn_dim=config.ffn_ratio * config.dim,
             num_layers=config.encoder_layers,
-            num_levels=1,
+            num_levels=config.num_levels,
             num_points=config.num_points,
             dropout=config.dropout,
         )
@@ -38,8 +39,8 @@ class DualDETR(nn.Module):
             padding_mask: `[B, T]`, True = padding, at the end. What `features` holds there is never read.
         Returns:
             One prediction of `num_queries` proposals for each decoder layer, of which a sample with fewer
-            tokens has fewer valid; and the dense prediction `[B, T]` of the encoder, unless queries are
-            learnt and need none.
+            tokens has fewer valid; and the dense prediction `[B, S]` of the encoder at the tokens of all
+            levels, unless queries are learnt and need none.
         """
         if features.shape[-1] != self.config.input_dim:
             raise ValueError(
@@ -47,6 +48,6 @@ class DualDETR(nn.Module):
             )
         # Zeroed first: a NaN in padding would reach the gradient of the projection through 0 * NaN.
         features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))
-        memory = self.encoder([Level(features, padding_mask)])
+        memory = self.encoder(self.pyramid(features, padding_mask))
         queries, dense = self.start(memory)
         return DetectorOutput(layers=self.decoder(queries, memory), encoder=dense)

@@ -31,7 +31,10 @@ class Proposals:
 
 
 class ProposalHead(nn.Module):
-    """A class-aware detector on every token, around `base_duration` at the token's place (DualDETR 3.4)."""
+    """A class-aware detector on every token, around a segment at the token's place (DualDETR 3.4).
+
+    That segment is `base_duration` long on the finest level and twice as long on each coarser one.
+    """
 
     def __init__(self, config: DualDETRConfig) -> None:
         super().__init__()
@@ -45,13 +48,18 @@ class ProposalHead(nn.Module):
         """The selected proposals, and what the head says at all tokens (valid where they are not padding)."""
         padding = memory.padding_mask
         tokens = self.transform(memory.features.masked_fill(padding[..., None], 0.0))
-        centre = token_places(padding).clamp(max=1)
-        logits, boxes = self.head(
-            tokens, torch.stack((centre, torch.full_like(centre, self.base_duration)), dim=-1)
-        )
+        masks = padding.split(memory.lengths, dim=1)
+        reference = torch.cat([self._references(level, mask) for level, mask in enumerate(masks)], dim=1)
+        logits, boxes = self.head(tokens, reference)
         dense = SetPrediction(to_start_end(boxes), logits, ~padding)
+        centre = reference[..., 0]
         eligible = ~padding & (centre > self.border_margin) & (centre < 1 - self.border_margin)
         return select(tokens, dense, eligible, self.num_queries), dense
+
+    def _references(self, level: int, padding: Tensor) -> Tensor:
+        """The segments that a level's proposals are corrections of, (centre, width): `[B, T_l, 2]`."""
+        centre = token_places(padding).clamp(max=1)
+        return torch.stack((centre, torch.full_like(centre, self.base_duration * 2**level)), dim=-1)
 
 
 def select(tokens: Tensor, dense: SetPrediction, eligible: Tensor, num_queries: int) -> Proposals:

@@ -28,6 +28,8 @@ ROWS: dict[str, dict[str, Any]] = {
 
 # Settings beyond the tables, and combinations that the tables leave out.
 OTHERS: dict[str, dict[str, Any]] = {
+    "three levels": {"num_levels": 3},
+    "three levels, learnt queries": {"num_levels": 3, "initialisation": "learnt"},
     "start and end as pairs": {"boundary_attention": "pairs"},
     "start and end apart": {"boundary_attention": "separate"},
     "contents learn from decoding": {"detach_content_init": False},

@@ -15,6 +15,11 @@ from models.dualdetr import DualDETRConfig
         ({"decoder_dropout": -0.1}, r"decoder_dropout=-0\.1"),
         ({"class_prior": 1.0}, r"class_prior=1\.0"),
         ({"base_duration": 0.0}, r"base_duration=0\.0"),
+        (
+            {"base_duration": 0.3, "num_levels": 3},
+            r"base_duration=0\.3 .* num_levels=3 .* reaches 1\.2 of the window",
+        ),
+        ({"num_levels": 0}, "num_levels=0 must be at least 1"),
         ({"border_margin": 0.25}, r"border_margin=0\.25"),
         ({"decoding": "two"}, "decoding='two' must be one of instance, boundary, combined, two_branch"),
         ({"initialisation": "random"}, "initialisation='random' must be one of learnt,"),

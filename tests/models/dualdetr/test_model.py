@@ -32,7 +32,8 @@ def learns(model: DualDETR, output: DetectorOutput, targets: list[Target]) -> di
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"initialisation": "learnt"}, {"decoding": "combined", "refine_contents": True}]
+    "changes",
+    [{}, {"num_levels": 3}, {"initialisation": "learnt"}, {"decoding": "combined", "refine_contents": True}],
 )
 def test_a_sample_alone_and_padded_in_a_batch_give_the_same(changes: dict[str, Any]) -> None:
     """From one token (fewer than queries) to the whole batch, odd and even, whatever the padding holds."""
@@ -47,9 +48,14 @@ def test_a_sample_alone_and_padded_in_a_batch_give_the_same(changes: dict[str, A
             assert one is not None
             assert many is not None
             assert_same_where_valid(one, many, index)
-        expected = 8 if "initialisation" in changes else min(8, len(sample))
+        expected = 8 if "initialisation" in changes else min(8, tokens(len(sample), model.config.num_levels))
         assert alone.final.valid.sum() == expected
         assert alone.final.segments.shape == (1, 8, 2)
+
+
+def tokens(length: int, num_levels: int) -> int:
+    """Of all levels, each with half as many as the one before, rounded up."""
+    return length + tokens((length + 1) // 2, num_levels - 1) if num_levels else 0
 
 
 def assert_same_where_valid(one: SetPrediction, many: SetPrediction, index: int) -> None:
@@ -67,13 +73,14 @@ def test_the_output_does_depend_on_the_input_and_on_its_order() -> None:
     assert (first.final.segments - reverse.final.segments).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("initialisation", ["joint", "learnt"])
-def test_padding_only_few_tokens_and_no_truth_in_one_batch(initialisation: str) -> None:
-    model = tiny(initialisation=initialisation)
+@pytest.mark.parametrize(
+    ("changes", "few"), [({}, 3), ({"num_levels": 3}, 6), ({"initialisation": "learnt"}, 8)]
+)
+def test_padding_only_few_tokens_and_no_truth_in_one_batch(changes: dict[str, Any], few: int) -> None:
+    model = tiny(**changes)
     mask = torch.arange(20) >= torch.tensor([[20], [3], [0], [9]])
     features = torch.randn(4, 20, 16).masked_fill(mask[..., None], float("nan"))
     output = model(features, mask)
-    few = 8 if initialisation == "learnt" else 3
     for layer in output.layers:
         assert layer.valid.sum(dim=1).tolist() == [8, few, 0, 8]
         assert layer.segments.isfinite().all()
@@ -108,9 +115,11 @@ def test_the_dense_prediction_covers_every_token_and_is_supervised() -> None:
         assert layer.weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("initialisation", ["joint", "full_position", "learnt"])
-def test_bfloat16_autocast_trains_and_stays_near_float32(initialisation: str) -> None:
-    model = restless(tiny(initialisation=initialisation))
+@pytest.mark.parametrize(
+    "changes", [{}, {"num_levels": 3}, {"initialisation": "full_position"}, {"initialisation": "learnt"}]
+)
+def test_bfloat16_autocast_trains_and_stays_near_float32(changes: dict[str, Any]) -> None:
+    model = restless(tiny(**changes))
     features, mask = torch.randn(2, 40, 16), torch.arange(40) >= torch.tensor([[40], [17]])
     exact = model(features, mask)
     with torch.autocast("cpu", torch.bfloat16):
@@ -118,7 +127,7 @@ def test_bfloat16_autocast_trains_and_stays_near_float32(initialisation: str) ->
     assert output.final.segments.dtype == torch.float32
     if output.encoder is not None and exact.encoder is not None:
         assert output.encoder.segments.dtype == torch.float32
-        difference = (output.encoder.segments - exact.encoder.segments)[~mask]
+        difference = (output.encoder.segments - exact.encoder.segments)[exact.encoder.valid]
     else:
         difference = output.layers[0].segments - exact.layers[0].segments
     assert difference.abs().max() < 0.05

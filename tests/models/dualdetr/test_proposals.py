@@ -9,10 +9,10 @@ from models.dualdetr.proposals import ProposalHead, select
 from models.levels import Level, Tokens, flatten
 
 
-def encoded(lengths: list[int], dim: int = 32) -> Tokens:
+def encoded(lengths: list[int], *coarser: list[int], dim: int = 32) -> Tokens:
     torch.manual_seed(0)
-    mask = torch.arange(max(lengths)) >= torch.tensor(lengths)[:, None]
-    return flatten([Level(torch.randn(*mask.shape, dim), mask)])
+    masks = [torch.arange(max(level)) >= torch.tensor(level)[:, None] for level in (lengths, *coarser)]
+    return flatten([Level(torch.randn(*mask.shape, dim), mask) for mask in masks])
 
 
 def dense(logits: Tensor) -> SetPrediction:
@@ -60,6 +60,18 @@ def test_a_fresh_head_proposes_the_base_duration_around_every_token_at_the_class
         expected = torch.stack((centre - 0.1, centre + 0.1), dim=-1)
         torch.testing.assert_close(found.segments[sample, :length], expected)
     torch.testing.assert_close(found.logits, torch.full_like(found.logits, math.log(0.1 / 0.9)))
+
+
+def test_segments_start_twice_as_long_on_each_coarser_level() -> None:
+    head = ProposalHead(DualDETRConfig.tiny(base_duration=0.1, num_levels=3))
+    _, found = head(encoded([5, 3], [3, 2], [2, 1]))
+    for sample, lengths in enumerate([(5, 3, 2), (3, 2, 1)]):
+        expected = [
+            ((i + 0.5) / length - width / 2, (i + 0.5) / length + width / 2)
+            for length, width in zip(lengths, (0.1, 0.2, 0.4), strict=True)
+            for i in range(length)
+        ]
+        torch.testing.assert_close(found.segments[sample, found.valid[sample]], torch.tensor(expected))
 
 
 def test_nothing_is_proposed_from_padding_nor_from_the_very_ends() -> None:
