@@ -1,4 +1,4 @@
-"""What is wrong with a malformed annotation file, in one line that names the video and the field."""
+"""What is wrong with a malformed file of annotations or results, in one line that names video and field."""
 
 from typing import Annotated, Any
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, Field, ValidationError
 
+from pipeline.annotations.malformed import first_problem
 from pipeline.errors import InputError
 from pipeline.inference.schema import SEGMENTS_SCHEMA
 from pipeline.training.targets import FOREGROUND
@@ -44,7 +45,7 @@ def read_results(stream: IO[bytes], name: str, video_ids: Collection[str] = ()) 
     try:
         results = _Results.model_validate_json(stream.read()).results
     except ValidationError as error:
-        raise InputError(f"{name}: {_first_problem(error)}") from None
+        raise InputError(f"{name}: {first_problem(error, videos_at=('results',))}") from None
     known = set(video_ids)
     renamed = {written: _as_known(written, known) for written in results}
     if len(set(renamed.values())) < len(renamed):
@@ -78,15 +79,3 @@ def write_results(table: pa.Table) -> bytes:
 def _as_known(written: str, known: set[str]) -> str:
     other = written.removeprefix(_MARK) if written.startswith(_MARK) else _MARK + written
     return other if written not in known and other in known else written
-
-
-def _first_problem(error: ValidationError) -> str:
-    """One line from pydantic's report: `video 'x', [3].segment[1]: Input should be a valid number`."""
-    problem = error.errors(include_url=False, include_input=False)[0]
-    location = list(problem["loc"])
-    where = f"video {location[1]!r}, " if location[:1] == ["results"] and len(location) > 1 else ""
-    field = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[2 if where else 0 :]
-    )
-    place = (where + field.removeprefix(".")).removesuffix(", ")
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
