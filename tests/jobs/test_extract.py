@@ -38,14 +38,14 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 HEAD_URL = "http://127.0.0.1:8299"
-SETTINGS = ["backbone=tiny", "chunk_frames=8", "decode.cpus=0.5", "embed.cpus=0.5"]
+SETTINGS = ["backbone=tiny", "chunk_frames=8", "decode.cpus=1", "embed.cpus=0.5"]
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive")
     for index in range(4):
-        encode_video(folder / f"clip_{index}.mp4", seconds=40, fps=12, size=(64, 48), seed=index)
+        encode_video(folder / f"clip_{index}.mp4", seconds=12, fps=12, size=(64, 48), seed=index)
     return folder
 
 

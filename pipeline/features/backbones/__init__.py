@@ -1,17 +1,14 @@
 """From a backbone's configuration to a network with its weights, its preprocessing and its place in a FeatureSpec.
 
-A family of networks is one file here with one function, `load(config) -> Backbone`, and one line in `_FAMILIES`.
+A family of networks is one file here with one function, `load(config) -> Backbone`, and one case in `load_backbone`.
 """
 
 from typing import Any
 
 from pipeline.config import BackboneConfig
-from pipeline.features.backbones import clip, i3d, torchvision
 from pipeline.features.backbones.backbone import Backbone
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
-
-_FAMILIES = {"clip": clip.load, "i3d": i3d.load, "torchvision": torchvision.load}
 
 
 def load_backbone(config: BackboneConfig) -> Backbone:
@@ -20,7 +17,15 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     Raises InputError for an unknown architecture or pretrained tag, or a weight file that cannot be read or does not
     fit.
     """
-    return _FAMILIES[config.kind](config)
+    # Imported here: the families' libraries take seconds, in every process that only names a backbone.
+    match config.kind:
+        case "clip":
+            from pipeline.features.backbones.clip import load
+        case "i3d":
+            from pipeline.features.backbones.i3d import load
+        case "torchvision":
+            from pipeline.features.backbones.torchvision import load
+    return load(config)
 
 
 def frame_offsets(window: int, frames_per_snippet: int) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision import models
 
 from pipeline.config import FlowConfig
 from pipeline.errors import InputError
@@ -51,6 +50,8 @@ class _ScaledPairs(nn.Module):
 
 def load_raft(config: FlowConfig) -> nn.Module:
     """The network with its weights; raises InputError where they cannot be loaded."""
+    from torchvision import models  # seconds, which flow by TV-L1 and features without flow need not wait for
+
     published = models.get_model_weights(config.algorithm)
     with seeded(config.seed):
         tag = published[config.weights] if config.weights in published.__members__ else None
