@@ -1,6 +1,7 @@
 """jobs/extract.py as its user meets it: from any folder, killed and run again, submitted to a cluster."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,14 +39,14 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 HEAD_URL = "http://127.0.0.1:8299"
-SETTINGS = ["backbone=tiny", "chunk_frames=8", "decode.cpus=1", "embed.cpus=0.5"]
+SETTINGS = ["backbone=tiny", "chunk_frames=8", "embed.cpus=0.5"]
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive")
     for index in range(4):
-        encode_video(folder / f"clip_{index}.mp4", seconds=12, fps=12, size=(64, 48), seed=index)
+        encode_video(folder / f"clip_{index}.mp4", seconds=24, fps=12, size=(64, 48), seed=index)
     return folder
 
 
@@ -79,6 +80,10 @@ def test_a_killed_extraction_continues_to_the_same_store(
     given = [f"videos={tmp_path}/clips", f"store={whole}"]
     extract(compose_config("extract", ExtractConfig, [*given, *SETTINGS]))
     assert rows(killed) == rows(whole)
+    told = re.search(r"(\d+) chunks planned .*?, (\d+) of them to do", continued.stderr)
+    assert told is not None, continued.stderr
+    planned, to_do = map(int, told.groups())
+    assert 0 < to_do < planned
     assert len(rows(whole)) > done_before
 
 
