@@ -25,6 +25,7 @@ settings.register_profile("raytad", deadline=None)  # no test may fail because t
 settings.load_profile("raytad")
 
 _S3_KEYS = {"accessKey": "raytad", "secretKey": "raytad-secret"}
+_S3_READER = {"accessKey": "reader", "secretKey": "reader-secret"}  # may not write
 
 
 def _free_ports(count: int) -> list[int]:
@@ -71,7 +72,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         json.dumps(
             {
                 "identities": [
-                    {"name": "raytad", "credentials": [_S3_KEYS], "actions": ["Admin", "Read", "Write"]}
+                    {"name": "raytad", "credentials": [_S3_KEYS], "actions": ["Admin", "Read", "Write"]},
+                    {"name": "reader", "credentials": [_S3_READER], "actions": ["Read", "List"]},
                 ]
             }
         )

@@ -77,7 +77,7 @@ def _files(pattern: str) -> list[str]:
     found = storage.glob_files(pattern)
     if not found:
         raise InputError(f"dataset.annotations={pattern}: matches no file")
-    return found
+    return [file.url for file in found]
 
 
 def _read(dataset: DatasetConfig, stream: IO[bytes], url: str) -> Published:

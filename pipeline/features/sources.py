@@ -60,7 +60,7 @@ def list_videos(videos: str) -> list[VideoSource]:
 
 def _from_glob(pattern: str) -> list[VideoSource]:
     fixed = pattern[: min(pattern.index(character) for character in "*?[" if character in pattern)]
-    return _from_files(posixpath.dirname(fixed) or ".", storage.glob_files(pattern))
+    return _from_files(posixpath.dirname(fixed) or ".", [file.url for file in storage.glob_files(pattern)])
 
 
 def _from_files(root: str, urls: list[str]) -> list[VideoSource]:

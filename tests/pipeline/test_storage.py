@@ -1,5 +1,10 @@
 """One contract for every kind of storage, run on a local folder and on a real S3 server."""
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +29,7 @@ def test_what_is_written_is_read_and_listed(root: str) -> None:
         (storage.absolute(f"{root}/a/one.bin"), 1),
         (storage.absolute(f"{root}/two.bin"), 2),
     ]
-    assert storage.glob_files(f"{root}/*/*.bin") == [storage.absolute(f"{root}/a/one.bin")]
+    assert [f.url for f in storage.glob_files(f"{root}/*/*.bin")] == [storage.absolute(f"{root}/a/one.bin")]
     assert storage.exists(f"{root}/a/one.bin")
     assert storage.is_folder(f"{root}/a")
     assert not storage.is_folder(f"{root}/two.bin")
@@ -97,3 +102,58 @@ def test_local_urls_are_absolute(tmp_path, monkeypatch: pytest.MonkeyPatch) -> N
     assert storage.absolute("clips/") == f"{tmp_path}/clips"
     assert storage.absolute(f"file://{tmp_path}/clips") == f"{tmp_path}/clips"
     assert storage.local_path("s3://bucket/key") is None
+
+
+def test_of_many_who_create_a_file_one_succeeds(root: str) -> None:
+    url = f"{root}/lease/one.json"
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(lambda n: storage.create_exclusively(url, b"%d" % n), range(8)))
+    assert created.count(True) == 1
+    assert storage.read_bytes(url) == b"%d" % created.index(True)
+    assert [file.url for file in storage.list_files(f"{root}/lease")] == [storage.absolute(url)]
+
+
+def test_what_the_server_refuses_to_delete_is_an_error(
+    s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write_bytes(f"{s3_server}/kept/x", b"x")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "reader-secret")
+    fsspec.filesystem("s3").clear_instance_cache()
+    with pytest.raises(InputError, match=r"^s3://archive/kept: permission denied"):
+        storage.remove(f"{s3_server}/kept")
+    monkeypatch.undo()
+    fsspec.filesystem("s3").clear_instance_cache()
+    assert storage.read_bytes(f"{s3_server}/kept/x") == b"x"
+
+
+def test_local_places_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for write in (storage.write_bytes, storage.create_exclusively):
+        with pytest.raises(InputError, match=rf"^{tmp_path}/file[^\n]*cannot be read or written"):
+            write(f"{tmp_path}/file/x.json", b"{}")
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    def fill() -> None:
+        with storage.replace_atomically(f"{tmp_path}/x") as stream:
+            stream.write(b"begun")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match=rf"^{tmp_path}/x: cannot be read or written \([^\n]*No space left"):
+        fill()
+    assert storage.list_files(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "stored"),
+    [
+        ("https://host/a.mp4?X-Amz-Signature=abc&Expires=1", "https://host/a.mp4"),
+        ("https://user:secret@host:8443/a.mp4", "https://host:8443/a.mp4"),
+        ("zip://a.mp4::https://host/x.zip?sig=abc", "zip://a.mp4::https://host/x.zip"),
+        ("s3://bucket/what?.mp4", "s3://bucket/what?.mp4"),
+        ("/data/what?.mp4", "/data/what?.mp4"),
+    ],
+)
+def test_what_signs_a_request_is_not_part_of_a_name(url: str, stored: str) -> None:
+    assert storage.without_secrets(url) == stored

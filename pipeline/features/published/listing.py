@@ -145,7 +145,7 @@ def _files(name: str, source: str) -> tuple[str, list[str]]:
     """The folder that paths are meant from, and the URLs of the files and archives that a source names."""
     if any(character in source for character in "*?["):
         fixed = source[: min(source.index(character) for character in "*?[" if character in source)]
-        return storage.absolute(posixpath.dirname(fixed) or "."), storage.glob_files(source)
+        return storage.absolute(posixpath.dirname(fixed) or "."), [f.url for f in storage.glob_files(source)]
     if storage.is_folder(source):
         urls = [file.url for file in storage.list_files(source)]
         return storage.absolute(source), [url for url in urls if not is_archive(url)]

@@ -1,0 +1,132 @@
+"""Storage that does not answer: how that differs from a fact about a file, and waiting until it answers again.
+
+A job that has begun waits for minutes, `RAYTAD_STORAGE_PATIENCE_S` seconds (300), before it stops; what is wrong from
+the start (an endpoint, credentials) is told at once.
+"""
+
+import errno
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 20.0
+# What a local or a mounted file system says when it is the storage's fault and not the file's.
+OUTAGE_ERRNOS = frozenset(
+    {
+        errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED,
+        errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.EPIPE, errno.EBUSY,
+        errno.ENOTCONN, errno.EREMOTEIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE,
+    }
+)  # fmt: skip
+# What an object store says when the request failed and not the object: it is overloaded, or the credentials ran out.
+_OUTAGE_CODES = frozenset(
+    {
+        "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException",
+        "RequestLimitExceeded", "OperationAborted", "ExpiredToken", "ExpiredTokenException", "InvalidToken",
+        "TokenRefreshRequired", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed",
+        "InvalidSecurity",
+    }
+)  # fmt: skip
+_CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3")
+
+_always_patient = False
+_answered: set[str] = set()
+
+
+class OutageError(OSError):
+    """Storage has not answered for as long as a job waits for it. No fact about any file; the same command goes on."""
+
+
+def be_patient() -> None:
+    """Let this process wait for storage from its first request on: a worker's storage has answered its driver."""
+    global _always_patient
+    _always_patient = True
+
+
+def persist(place: str, request: Callable[[], Result]) -> Result:
+    """The result of `request`, which is made again, for minutes, while the storage at `place` does not answer.
+
+    A request must be safe to make twice. In a process where `place` has not answered before, and that was not told to
+    `be_patient`, nothing is tried again.
+
+    Raises OutageError where the storage stays away; any other error of `request` at once.
+    """
+    patience = float(os.environ.get("RAYTAD_STORAGE_PATIENCE_S", "300"))
+    pause, since = _FIRST_PAUSE, None
+    while True:
+        try:
+            result = request()
+        except Exception as error:
+            if isinstance(error, OutageError) or not is_outage(error):
+                raise
+            if not _always_patient and place not in _answered:
+                raise
+            now = time.monotonic()
+            if since is None:
+                since = now
+                logger.warning("%s does not answer (%s); waiting for it", place, first_line(error))
+            if now + pause > since + patience:
+                raise OutageError(
+                    f"{place}: has not answered for {now - since:.0f} s ({first_line(error)}); nothing is lost, the "
+                    "same command continues when it does"
+                ) from error
+            time.sleep(pause * random.uniform(0.7, 1.0))  # so that many workers do not come back at once
+            pause = min(1.7 * pause, _LONGEST_PAUSE)
+        else:
+            if since is not None:
+                logger.warning("%s answers again after %.0f s", place, time.monotonic() - since)
+            _answered.add(place)
+            return result
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an error of a storage client says nothing about the file that was asked for."""
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return False
+    return any(_tells_outage(link) for link in _causes(error))
+
+
+def first_line(error: BaseException) -> str:
+    """The error in a line."""
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    for _ in range(8):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__
+
+
+def _tells_outage(error: BaseException) -> bool:
+    if isinstance(error, OutageError):
+        return True
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore's ClientError
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return response.get("Error", {}).get("Code") in _OUTAGE_CODES or _is_outage_status(status)
+    status = getattr(error, "status", None) or getattr(error, "code", None)
+    if isinstance(status, int) and type(error).__module__.startswith(_CLIENTS):
+        # Of a signed URL, 401 and 403 say that its time is over.
+        return status in (401, 403) or _is_outage_status(status)
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, OSError) and error.errno in OUTAGE_ERRNOS:
+        return True
+    # The clients' other errors are those of connections, and share no base with OSError.
+    return not isinstance(error, OSError) and type(error).__module__.startswith(_CLIENTS)
+
+
+def _is_outage_status(status: int) -> bool:
+    return status in (408, 429) or (500 <= status < 600 and status != 501)
