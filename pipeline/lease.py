@@ -108,7 +108,7 @@ def _wait_for_death(url: str, number: int, lease: Lease, name: str) -> None:
     if gone:
         logger.info("%s was left by %s, which is gone", name, lease)
         return
-    alive = f"{name}: is being written by {lease}; wait until it has ended, or take it over by force=true, which stops it"
+    alive = f"{name}: is being written by {lease}; wait until it has ended, or take it over by force=true"
     if gone is False:
         raise InputError(alive)
     logger.info("%s may be in use by %s; waiting for a sign of it", name, lease)
@@ -140,7 +140,10 @@ class _Holder:
         self._stopped.set()
         self._thread.join()
         if ended:
-            self._write(replace(self._lease, ended=True))
+            try:
+                self._write(replace(self._lease, ended=True))
+            except (InputError, OutageError) as error:
+                logger.warning("cannot give the lease back: %s", error)  # its end is seen by its silence
 
     def loss(self, name: str) -> str:
         return f"{name}: was taken over by {self._successor}; this job has stopped, what it had written stays"
@@ -149,7 +152,8 @@ class _Holder:
         while not self._stopped.wait(SIGN_SECONDS):
             try:
                 number, lease = _highest(self._url)
-                if number > self._number:
+                # On storage without conditional writes, another may have written the same number.
+                if number > self._number or (lease is not None and lease.owner != self._lease.owner):
                     self._successor = lease
                     self.lost.set()
                     _interrupt_main()
@@ -213,7 +217,7 @@ def _is_gone(lease: Lease) -> bool | None:
 
 
 def _identity(pid: int) -> str | None:
-    """`machine/namespace/start` of a process that runs here, which no later process shares; None where there is none."""
+    """`machine/namespace/start` of a process that runs here, which no later one shares; None where there is none."""
     try:
         machine = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")
