@@ -1,27 +1,17 @@
 """From what the user points at (a folder, a glob, a manifest) to a list of videos with ids."""
 
-import io
 import posixpath
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet as pq
-
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.features.manifest import is_manifest, read_manifest
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts"}
     | {".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv"}
 )
-MANIFEST_READERS = {
-    ".parquet": pq.read_table,
-    ".csv": pyarrow.csv.read_csv,
-    ".jsonl": pyarrow.json.read_json,
-}
 
 
 @dataclass(frozen=True)
@@ -36,15 +26,14 @@ def list_videos(videos: str) -> list[VideoSource]:
     """The videos that `videos` names, sorted by id.
 
     A folder is searched for video files at any depth; an id is the path below the folder (or below the fixed part
-    of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`) has columns `video_id` and `uri`;
-    relative URIs are meant from the manifest's folder.
+    of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`) has columns `video_id` and `uri`, read as
+    text; relative URIs are meant from the manifest's folder.
 
     Raises:
         InputError: nothing there, no video in it, a malformed manifest, or two files with one id.
     """
-    suffix = PurePosixPath(videos).suffix.lower()
-    if suffix in MANIFEST_READERS and not storage.is_folder(videos):
-        sources = _from_manifest(videos, suffix)
+    if is_manifest(videos) and not storage.is_folder(videos):
+        sources = _from_manifest(videos)
     elif any(character in videos for character in "*?["):
         sources = _from_glob(videos)
     elif storage.is_folder(videos):
@@ -72,26 +61,17 @@ def _from_files(root: str, urls: list[str]) -> list[VideoSource]:
     ]
 
 
-def _from_manifest(manifest: str, suffix: str) -> list[VideoSource]:
-    try:
-        table = MANIFEST_READERS[suffix](io.BytesIO(storage.read_bytes(manifest)))
-    except pa.ArrowInvalid as error:
-        raise InputError(f"videos={manifest}: not a readable {suffix} manifest ({error})") from error
-    missing = {"video_id", "uri"} - set(table.column_names)
-    if missing:
-        raise InputError(
-            f"videos={manifest}: lacks column {', '.join(sorted(missing))}; it has {', '.join(table.column_names)}"
-        )
+def _from_manifest(manifest: str) -> list[VideoSource]:
+    table = read_manifest("videos", manifest, ("video_id", "uri"))
     folder = posixpath.dirname(storage.absolute(manifest))
     sources = []
-    for line, (video_id, uri) in enumerate(
-        zip(table["video_id"].to_pylist(), table["uri"].to_pylist(), strict=True), start=1
-    ):
-        if video_id in (None, "") or uri in (None, ""):
-            raise InputError(f"videos={manifest}: row {line} has no video_id or no uri")
+    rows = zip(table["video_id"].to_pylist(), table["uri"].to_pylist(), strict=True)
+    for row, (video_id, uri) in enumerate(rows, start=1):
+        if video_id is None or uri is None:
+            raise InputError(f"videos={manifest}: row {row} has no {'uri' if video_id else 'video_id'}")
         relative = "://" not in uri and not uri.startswith("/")
         sources.append(
-            VideoSource(str(video_id), storage.join(folder, uri) if relative else storage.absolute(uri))
+            VideoSource(video_id, storage.join(folder, uri) if relative else storage.absolute(uri))
         )
     return sources
 

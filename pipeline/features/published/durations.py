@@ -1,19 +1,14 @@
 """How long each video is and at what rate it runs, as annotations or a table of video facts tell."""
 
-import io
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
-
-import pyarrow as pa
 
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
-from pipeline.features.sources import MANIFEST_READERS
+from pipeline.features.manifest import is_manifest, read_manifest
 from pipeline.features.timeline import Timeline
 
 # The names under which tables in circulation keep each fact.
@@ -22,6 +17,8 @@ _NAMES = {
     "fps": ("fps", "video_fps"),
     "frames": ("frames", "frame_length", "num_frames"),
 }
+# No video has more, or less, of any fact: beyond lies damage, with which arithmetic would end in infinities.
+_LEAST, _MOST = 1e-6, 1e12
 
 
 @dataclass(frozen=True)
@@ -81,30 +78,34 @@ def read_facts(url: str) -> dict[str, VideoFacts]:
 
     Raises InputError naming the file, the video and the field.
     """
-    suffix = PurePosixPath(url).suffix.lower()
-    content = storage.read_bytes(url)
-    if suffix not in MANIFEST_READERS:
-        return {video_id: _facts(values, url, video_id) for video_id, values in _json_items(content, url)}
-    try:
-        table = MANIFEST_READERS[suffix](io.BytesIO(content))
-    except pa.ArrowInvalid as error:
-        raise InputError(f"info={url}: not a readable {suffix} table ({error})") from error
-    if "video_id" not in table.column_names:
-        raise InputError(f"info={url}: lacks column video_id; it has {', '.join(table.column_names)}")
-    return {str(row["video_id"]): _facts(row, url, str(row["video_id"])) for row in table.to_pylist()}
+    if not is_manifest(url):
+        content = storage.read_bytes(url)
+        return {
+            video_id: _facts(values, f"info={url}: video {video_id!r}")
+            for video_id, values in _json_items(content, url)
+        }
+    table = read_manifest("info", url, ("video_id",), [name for names in _NAMES.values() for name in names])
+    facts: dict[str, VideoFacts] = {}
+    for number, row in enumerate(table.to_pylist(), start=1):
+        video_id = row.pop("video_id")
+        if video_id is None:
+            raise InputError(f"info={url}: row {number} has no video_id")
+        where = f"info={url}: row {number}, video {video_id!r}"
+        facts[video_id] = _facts({name: _number(text) for name, text in row.items()}, where)
+    return facts
 
 
 def _json_items(content: bytes, url: str) -> Iterable[tuple[str, Any]]:
     try:
-        values = json.loads(content)
-    except ValueError as error:
+        values = json.loads(content, parse_int=_integer)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"info={url}: not JSON ({error})") from error
     if not isinstance(values, dict):
         raise InputError(f"info={url}: must be an object of videos, not a {type(values).__name__}")
     return values.items()
 
 
-def _facts(values: Any, url: str, video_id: str) -> VideoFacts:
+def _facts(values: Any, where: str) -> VideoFacts:
     if not isinstance(values, dict):
         values = {"frames": values}
     facts: dict[str, float | None] = {}
@@ -112,10 +113,33 @@ def _facts(values: Any, url: str, video_id: str) -> VideoFacts:
         name = next((name for name in names if values.get(name) is not None), None)
         value = values[name] if name else None
         if value is not None and not (
-            isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+            isinstance(value, int | float) and not isinstance(value, bool) and _LEAST <= value <= _MOST
         ):
-            raise InputError(
-                f"info={url}: video {video_id!r}, {name}: must be a positive number, not {value!r}"
-            )
+            what = "a positive number" if _is_no_positive_number(value) else f"from {_LEAST:g} to {_MOST:g}"
+            raise InputError(f"{where}, {name}: must be {what}, not {_short(value)}")
         facts[fact] = value
     return VideoFacts(**facts)
+
+
+def _is_no_positive_number(value: Any) -> bool:
+    return isinstance(value, bool) or not isinstance(value, int | float) or not value > 0
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _integer(digits: str) -> int | float:
+    """A JSON integer; of hundreds of digits, which Python refuses to convert or prints for pages, infinity."""
+    return int(digits) if len(digits) < 300 else float(digits)
+
+
+def _number(text: str | None) -> int | float | str | None:
+    """The number that a field of a table holds, or else its text, for the message."""
+    if text is None:
+        return None
+    try:
+        return _integer(text) if text.isascii() and text.isdigit() else float(text)
+    except ValueError:
+        return text

@@ -54,6 +54,9 @@ def test_tables_tell_the_same(tmp_path: Path, suffix: str) -> None:
         ({"x": {"video_fps": "30"}}, r"video 'x', video_fps: must be a positive number, not '30'"),
         ({"x": True}, r"video 'x', frames: must be a positive number, not True"),
         ([1], "must be an object of videos, not a list"),
+        ({"x": {"duration": 1e308}}, r"video 'x', duration: must be from 1e-06 to 1e\+12, not 1e\+308"),
+        ({"x": {"fps": 1e-320}}, r"video 'x', fps: must be from 1e-06 to 1e\+12, not 1e-320"),
+        ({"x": 10**200}, r"video 'x', frames: must be from 1e-06 to 1e\+12, not 1000.*\.\.\."),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: object, message: str) -> None:
@@ -61,7 +64,26 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: object, message: str) -
         read_facts(written(tmp_path / "info.json", content))
 
 
+@pytest.mark.parametrize("suffix", ["json", "csv", "jsonl"])
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_numbers_of_hundreds_of_digits_are_refused_in_a_line(
+    tmp_path: Path, suffix: str, digits: int
+) -> None:
+    contents = {
+        "json": '{"x": %s}',
+        "csv": "video_id,frames\nx,%s\n",
+        "jsonl": '{"video_id": "x", "frames": %s}',
+    }
+    path = tmp_path / f"info.{suffix}"
+    path.write_text(contents[suffix] % ("9" * digits))
+    with pytest.raises(InputError, match=r"video 'x', frames: must be from 1e-06 to 1e\+12, not inf"):
+        read_facts(str(path))
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"deep\.json: not JSON"):
+        read_facts(str(tmp_path / "deep.json"))
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(InputError, match=r"x\.json: not JSON"):
         read_facts(str(tmp_path / "x.json"))
