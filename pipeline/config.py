@@ -45,6 +45,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+def _force(folder: str) -> Any:
+    return Field(
+        False, description=f"take the {folder} over from a job that is writing into it, which then stops"
+    )
+
+
 class RayConfig(Settings):
     """How a job reaches Ray; inside a running cluster only `address` counts."""
 
@@ -203,8 +209,13 @@ class ExtractConfig(Settings):
     decode: DecodeConfig = DecodeConfig()
     flow: FlowConfig = FlowConfig()
     embed: EmbedConfig = EmbedConfig()
+    moved: bool = Field(
+        False, description="let files that the store knows be elsewhere, if they are unchanged"
+    )
+    replace: bool = Field(False, description="extract again where another file stands under a known id")
     retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = _force("store")
     dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
     ray: RayConfig = RayConfig()
 
@@ -616,8 +627,13 @@ class ImportFeaturesConfig(Settings):
     )
     shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
     read: ReadConfig = ReadConfig()
+    moved: bool = Field(
+        False, description="let files that the store knows be elsewhere, if they are unchanged"
+    )
+    replace: bool = Field(False, description="import again where another file stands under a known id")
     retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = _force("store")
     ray: RayConfig = RayConfig()
 
     @field_validator("id_pattern")

@@ -10,6 +10,7 @@ class FailureKind(StrEnum):
     """Why a video, or a part of it, could not be processed."""
 
     UNREADABLE = "unreadable"  # missing, forbidden, or not a media file
+    STORAGE = "storage"  # its storage did not answer or refused; tried again by the next run of the command
     NO_VIDEO_STREAM = "no_video_stream"  # audio only, or attached pictures only
     TRUNCATED = "truncated"  # the stream ends well before the duration that its header states
     DECODE_ERROR = "decode_error"  # the decoder gave up

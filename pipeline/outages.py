@@ -38,6 +38,7 @@ _OUTAGE_CODES = frozenset(
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3")
 
 _always_patient = False
+_patience: float | None = None
 _answered: set[str] = set()
 
 
@@ -51,23 +52,29 @@ def be_patient() -> None:
     _always_patient = True
 
 
-def persist(place: str, request: Callable[[], Result]) -> Result:
+def leave_waiting_to_others() -> None:
+    """Let this process raise OutageError at once: the one that it works for is patient."""
+    global _always_patient, _patience
+    _always_patient, _patience = True, 0.0
+
+
+def persist(place: str, request: Callable[[], Result], *, nested: bool = False) -> Result:
     """The result of `request`, which is made again, for minutes, while the storage at `place` does not answer.
 
     A request must be safe to make twice. In a process where `place` has not answered before, and that was not told to
-    `be_patient`, nothing is tried again.
+    `be_patient`, nothing is tried again. With `nested`, `request` asks a process that leaves the waiting to this one.
 
     Raises OutageError where the storage stays away; any other error of `request` at once.
     """
-    patience = float(os.environ.get("RAYTAD_STORAGE_PATIENCE_S", "300"))
+    patience = _patience_seconds()
     pause, since = _FIRST_PAUSE, None
     while True:
         try:
             result = request()
         except Exception as error:
-            if isinstance(error, OutageError) or not is_outage(error):
+            if not is_outage(error) or (isinstance(error, OutageError) and not nested):
                 raise
-            if not _always_patient and place not in _answered:
+            if not (nested or _always_patient or place in _answered):
                 raise
             now = time.monotonic()
             if since is None:
@@ -85,6 +92,10 @@ def persist(place: str, request: Callable[[], Result]) -> Result:
                 logger.warning("%s answers again after %.0f s", place, time.monotonic() - since)
             _answered.add(place)
             return result
+
+
+def _patience_seconds() -> float:
+    return float(os.environ.get("RAYTAD_STORAGE_PATIENCE_S", "300")) if _patience is None else _patience
 
 
 def is_outage(error: BaseException) -> bool:
@@ -118,8 +129,7 @@ def _tells_outage(error: BaseException) -> bool:
         return response.get("Error", {}).get("Code") in _OUTAGE_CODES or _is_outage_status(status)
     status = getattr(error, "status", None) or getattr(error, "code", None)
     if isinstance(status, int) and type(error).__module__.startswith(_CLIENTS):
-        # Of a signed URL, 401 and 403 say that its time is over.
-        return status in (401, 403) or _is_outage_status(status)
+        return _is_outage_status(status)
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     if isinstance(error, OSError) and error.errno in OUTAGE_ERRNOS:

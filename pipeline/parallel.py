@@ -7,6 +7,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from pipeline.errors import InputError
+from pipeline.outages import OutageError, be_patient
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,12 +18,13 @@ def run_batches(
 ) -> Iterator[Result]:
     """`work` of each run of `batch_size` items, in tasks of `cpus` CPUs; results come as they finish.
 
-    A few tasks for each CPU of the cluster are in flight, so `items` may be many. An InputError that `work` raises
-    is raised here as it was.
+    A few tasks for each CPU of the cluster are in flight, so `items` may be many. An InputError or OutageError that
+    `work` raises is raised here as it was.
     """
 
     @ray.remote(num_cpus=cpus, max_retries=3)
     def task(batch: list[Item]) -> Result:
+        be_patient()
         return work(batch)
 
     batches = iter([list(items[i : i + batch_size]) for i in range(0, len(items), batch_size)])
@@ -37,6 +39,6 @@ def run_batches(
         try:
             yield ray.get(ready[0])
         except RayTaskError as error:
-            if isinstance(error.cause, InputError):
+            if isinstance(error.cause, InputError | OutageError):
                 raise error.cause from None
             raise

@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LINES = 20.0
+_LONGEST_GOODBYE = 5.0
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def progress_lines(folder: str, total: int, unit: str) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(_LONGEST_GOODBYE)  # it may be waiting for storage
 
 
 class _RowCounter:

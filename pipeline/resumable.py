@@ -7,7 +7,9 @@ would then delete the file and still believe its ids done. And ids can be given 
 
 import logging
 import posixpath
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,12 +20,15 @@ from ray.data.checkpoint.checkpoint_filter import IdColumnCheckpointManager
 from ray.data.checkpoint.checkpoint_writer import PENDING_CHECKPOINT_SUFFIX
 
 from pipeline import storage
+from pipeline.errors import InputError
+from pipeline.outages import OutageError
 from pipeline.progress import progress_lines
 
 logger = logging.getLogger(__name__)
 
 _ROW_GROUP_BYTES = 4 * 2**20
 _WRITE_CPUS = 0.25
+_PENDING = f"{PENDING_CHECKPOINT_SUFFIX}.parquet"
 
 
 def write_resumably(
@@ -40,6 +45,7 @@ def write_resumably(
     expected_rows: int,
     unit: str,
     redo: frozenset[str] = frozenset(),
+    there: Collection[str],
 ) -> None:
     """Read the Parquet files below `source`, transform them, write the result below `target`; each id exactly once.
 
@@ -59,6 +65,9 @@ def write_resumably(
         expected_rows: rows that this call will write, for the progress.
         unit: what a row is, in the plural.
         redo: ids to be done again although they are recorded as done.
+        there: names of the files in `target` that are whole; a record of any other file counts for nothing.
+    Raises:
+        InputError, OutageError: where a stage raised it.
     """
     read_fs, read_path = storage.arrow_filesystem(source)
     write_fs, write_path = storage.arrow_filesystem(target)
@@ -69,11 +78,11 @@ def write_resumably(
         checkpoint_path=record_path,
         override_filesystem=record_fs,
         delete_checkpoint_on_success=False,
-        checkpoint_manager_cls=_checkpoint_manager(redo),
+        checkpoint_manager_cls=_checkpoint_manager(redo, frozenset(there)),
     )
     # A block is the work of one task, and a few small files would otherwise come as one block each.
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_task)
-    with progress_lines(checkpoint, expected_rows, unit):
+    with progress_lines(checkpoint, expected_rows, unit), _own_errors():
         transform(blocks).write_parquet(
             write_path,
             filesystem=write_fs,
@@ -85,7 +94,7 @@ def write_resumably(
         )
 
 
-def _checkpoint_manager(redo: frozenset[str]) -> type[IdColumnCheckpointManager]:
+def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdColumnCheckpointManager]:
     """Ray takes a class and makes the object itself, so what it must know is bound here."""
 
     class ResumableCheckpointManager(IdColumnCheckpointManager):
@@ -94,6 +103,7 @@ def _checkpoint_manager(redo: frozenset[str]) -> type[IdColumnCheckpointManager]
         ) -> None:
             distrust_half_renamed(self.filesystem, self.checkpoint_path_unwrapped)
             super()._clean_pending_checkpoints(data_file_dir, data_file_filesystem)
+            distrust_without_file(self.filesystem, self.checkpoint_path_unwrapped, there)
 
         def _preprocess_data_pipeline(self, checkpoint_ds: ray.data.Dataset) -> ray.data.Dataset:
             if not redo:
@@ -109,14 +119,42 @@ def _checkpoint_manager(redo: frozenset[str]) -> type[IdColumnCheckpointManager]
     return ResumableCheckpointManager
 
 
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Errors of ours that a stage raised come out of Ray's as they were."""
+    try:
+        yield
+    except Exception as error:
+        link: BaseException | None = error
+        while link is not None:
+            if isinstance(link, InputError | OutageError):
+                raise link from None
+            link = getattr(link, "cause", None) or link.__cause__
+        raise
+
+
+def distrust_without_file(filesystem: FileSystem, folder: str, there: Collection[str]) -> None:
+    """Delete each committed record of a data file that is not `there`, so that its rows count as never written.
+
+    Ray names the files of a task `<record>-<number>.parquet`.
+    """
+    written = {re.sub(r"-\d+\.parquet$", "", name) for name in there}
+    for info in filesystem.get_file_info(FileSelector(folder, allow_not_found=True)):
+        name = posixpath.basename(info.path)
+        if info.type != FileType.File or not name.endswith(".parquet"):
+            continue
+        if not name.endswith(_PENDING) and name.removesuffix(".parquet") not in written:
+            logger.warning("the file of %s is gone or damaged: its rows are done again", name)
+            filesystem.delete_file(info.path)
+
+
 def distrust_half_renamed(filesystem: FileSystem, folder: str) -> None:
     """Delete each committed record that still has its pending twin, so that its file counts as never written."""
-    suffix = f"{PENDING_CHECKPOINT_SUFFIX}.parquet"
     found = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
     names = {posixpath.basename(info.path) for info in found if info.type == FileType.File}
     for name in sorted(names):
-        committed = name.removesuffix(suffix) + ".parquet"
-        if name.endswith(suffix) and committed in names:
+        committed = name.removesuffix(_PENDING) + ".parquet"
+        if name.endswith(_PENDING) and committed in names:
             logger.warning(
                 "an earlier run was stopped while it committed %s: its rows are done again", committed
             )

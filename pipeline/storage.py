@@ -126,8 +126,8 @@ def stat(url: str) -> StoredFile | None:
     return _ask(url, look)
 
 
-def list_files(url: str) -> list[StoredFile]:
-    """Every file below a folder, recursively and sorted by URL; nothing where the folder does not exist.
+def list_files(url: str, depth: int | None = None) -> list[StoredFile]:
+    """Every file below a folder, at most `depth` levels, sorted by URL; nothing where the folder does not exist.
 
     Local links are followed. What a killed write has left is not listed. Raises InputError, naming the folder, where
     one cannot be listed.
@@ -136,7 +136,7 @@ def list_files(url: str) -> list[StoredFile]:
 
     def listed() -> list[StoredFile]:
         try:
-            return _stored(fs, listing.walk(fs, path), url)
+            return _stored(fs, listing.walk(fs, path, depth), url)
         except FileNotFoundError:
             return []
 
@@ -290,6 +290,16 @@ def place_of(url: str) -> str:
         return "file://"
     parts = urlsplit(target)
     return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}"
+
+
+def answers(url: str) -> bool:
+    """Whether the storage that a URL is on answers at all, be it with a refusal."""
+    fs, path = resolve(place_of(url))
+    try:
+        fs.info(path)
+    except Exception as error:
+        return not is_outage(error)
+    return True
 
 
 def _info(url: str) -> dict[str, Any] | None:

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.failures import FailureKind
-from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.schema import CHUNK_SCHEMA
+from pipeline.features.signed import SignedUris
 from pipeline.features.store import join_error
 from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
+from pipeline.video.patience import ask_of_video
 from pipeline.video.picture import FrameSize
 from pipeline.video.reader import FrameReader
 from pipeline.video.sandbox import DEFAULT_LIMITS, Handler, Limits, Sandbox, sandbox
@@ -21,7 +23,7 @@ from pipeline.video.source import open_source
 
 # `frames` is uint8 [num_frames, height, width, 3] in C order, null where `error` is set.
 FRAMES_SCHEMA = pa.schema(
-    [*PLAN_SCHEMA, pa.field("frames", pa.large_binary()), pa.field("error", pa.string())]
+    [*CHUNK_SCHEMA, pa.field("frames", pa.large_binary()), pa.field("error", pa.string())]
 )
 
 # After these, the later chunks of a video cannot fare better, or are not worth the time: the video is lost anyway.
@@ -130,6 +132,7 @@ class ChunkDecoder:
         size: what becomes of a frame while it is decoded.
         successors: whether the frame after each of those is wanted too, for optical flow.
         limits: what a chunk may cost.
+        signed: the URLs of this command where plan rows hold them without what signs them.
         keep_truncated: a video that ends before its header says becomes a shorter one: its rows have the true
             `duration`, and `num_snippets` as for a video that long. Otherwise the chunk at its end is lost.
         reader: what reads in the sandbox.
@@ -141,13 +144,17 @@ class ChunkDecoder:
     successors: bool = False
     limits: Limits = DEFAULT_LIMITS
     keep_truncated: bool = False
+    signed: SignedUris | None = None
     reader: Callable[[Timeline, tuple[int, ...], FrameSize, bool], Handler] = ChunkReader
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """One table of `FRAMES_SCHEMA` with one row for each plan row, in order; what cannot be decoded has `error`."""
+        """One table of `FRAMES_SCHEMA` with one row for each plan row, in order; what cannot be decoded has `error`.
+
+        Raises OutageError where storage stays away.
+        """
         work = (self.timeline, self.offsets, self.size, self.successors)
         process = sandbox(self.reader, work, self.limits)
-        rows = batch.select(PLAN_SCHEMA.names).to_pylist()
+        rows = batch.select(CHUNK_SCHEMA.names).to_pylist()
         try:
             for _, chunks in groupby(rows, key=lambda row: row["video_id"]):
                 yield from self._decode_video(process, chunks)
@@ -163,8 +170,6 @@ class ChunkDecoder:
                 if given_up is not None:
                     raise given_up
                 row = _frames_row(chunk, self._read(process, chunk), None)
-            except OSError as error:
-                row = _frames_row(chunk, None, error)
             except VideoError as error:
                 if error.kind in _GIVE_UP:
                     given_up = error
@@ -175,12 +180,14 @@ class ChunkDecoder:
         """The pictures of a chunk; a crash is given a second chance."""
         sampled = sample_chunk(self.timeline, self.offsets, chunk, self.successors)
         size = len(sampled.indices) * self.size.crop * self.size.crop * 3
+        uri = self.signed.uri_of(chunk["video_id"], chunk["uri"]) if self.signed else chunk["uri"]
+        request = chunk | {"uri": uri}
         try:
-            return process.call(chunk, size)[1]
+            return ask_of_video(process, uri, request, size)[1]
         except VideoError as error:
             if error.kind is not FailureKind.CRASH:
                 raise
-            return process.call(chunk, size)[1]
+            return ask_of_video(process, uri, request, size)[1]
 
     def _ending(self, process: Sandbox, chunk: dict[str, Any], error: VideoError) -> pa.Table:
         """The row of a chunk that cannot be decoded to its end."""
@@ -194,19 +201,13 @@ class ChunkDecoder:
         short["num_snippets"] = min(snippets, chunk["num_snippets"])
         try:
             return _frames_row(short, self._read(process, short), None)
-        except (VideoError, OSError) as failure:
+        except VideoError as failure:
             return _frames_row(chunk, None, failure)
 
 
-def _frames_row(
-    chunk: dict[str, Any], frames: memoryview | None, error: VideoError | OSError | None
-) -> pa.Table:
-    columns = [pa.array([chunk[field.name]], type=field.type) for field in PLAN_SCHEMA]
-    message = None
-    if error is not None:
-        # An OSError is the storage's: it has tried again by itself before it gave up.
-        kind = error.kind if isinstance(error, VideoError) else FailureKind.UNREADABLE
-        message = join_error(kind, str(error))
+def _frames_row(chunk: dict[str, Any], frames: memoryview | None, error: VideoError | None) -> pa.Table:
+    columns = [pa.array([chunk[field.name]], type=field.type) for field in CHUNK_SCHEMA]
+    message = None if error is None else join_error(error.kind, str(error))
     return pa.Table.from_arrays(
         [
             *columns,

@@ -20,8 +20,10 @@ from pipeline.failures import FAILURES_SCHEMA
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.embed import ChunkEmbedder
 from pipeline.features.flow.stage import flow_stage
-from pipeline.features.plan import new_videos, probe_all
+from pipeline.features.identity import compare
+from pipeline.features.plan import probe_all, without_failed
 from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.signed import SignedUris, signed_uris
 from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.stages import (
@@ -148,7 +150,7 @@ def rehearse(config: ExtractConfig) -> DryRun:
     connect(config.ray)
     spec, inputs = describe_remotely(config)
     store = _existing_store(config.store, spec)
-    new = sources if store is None else new_videos(store, sources, probe_again=config.retry_failed)
+    new = sources if store is None else _to_probe(config, store, sources)
     logger.info("%d videos in %s, %d of them new", len(sources), config.videos, len(new))
     probed = [
         (plan, failures)
@@ -160,7 +162,7 @@ def rehearse(config: ExtractConfig) -> DryRun:
         pending = pa.concat_tables([pending, store.pending(retry_lost=config.retry_failed)])
         failures = pa.concat_tables([failures, store.failures()])
     workers = count_workers(config, inputs, ray.cluster_resources())
-    sample = _measure(config, spec, inputs, pending)
+    sample = _measure(config, spec, inputs, pending, signed_uris(sources))
     return _count(config, sources, store, pending, failures, spec, workers, sample)
 
 
@@ -169,6 +171,12 @@ def _existing_store(url: str, spec: FeatureSpec) -> FeatureStore | None:
     if not storage.exists(storage.join(url, "feature_spec.json")):
         return None
     return FeatureStore.create(url, spec)
+
+
+def _to_probe(config: ExtractConfig, store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
+    found = compare(store, sources, moved=config.moved, replaced=config.replace)
+    new = found.new if config.retry_failed else without_failed(store, found.new)
+    return [*new, *found.replaced]
 
 
 def _count(
@@ -233,7 +241,9 @@ def _fitting(limit: int | None, *needs: tuple[float, float]) -> int:
     return max(1, min(counts if limit is None else [limit, *counts]))
 
 
-def _measure(config: ExtractConfig, spec: FeatureSpec, inputs: Inputs, pending: pa.Table) -> Sample | None:
+def _measure(
+    config: ExtractConfig, spec: FeatureSpec, inputs: Inputs, pending: pa.Table, signed: SignedUris | None
+) -> Sample | None:
     """The times of a few chunks from all over the plan."""
     if not pending.num_rows:
         return None
@@ -247,13 +257,15 @@ def _measure(config: ExtractConfig, spec: FeatureSpec, inputs: Inputs, pending: 
         accelerator_type=embed.accelerator_type,
         resources=embed.resources,
     )
-    return ray.get(task.remote(config, spec, inputs, pending.take(places)))
+    return ray.get(task.remote(config, spec, inputs, pending.take(places), signed))
 
 
 @ray.remote
-def _time_stages(config: ExtractConfig, spec: FeatureSpec, inputs: Inputs, rows: pa.Table) -> Sample | None:
+def _time_stages(
+    config: ExtractConfig, spec: FeatureSpec, inputs: Inputs, rows: pa.Table, signed: SignedUris | None
+) -> Sample | None:
     """The work of each stage on these rows, after a first row that warms them up."""
-    decoder = chunk_decoder(config, inputs)
+    decoder = chunk_decoder(config, inputs, signed)
     stages: dict[str, Callable[[pa.Table], pa.Table]] = {
         _DECODING: lambda table: pa.concat_tables(list(decoder(table)))
     }

@@ -15,7 +15,7 @@ from pipeline.features.backbones.backbone import Backbone
 from pipeline.features.batches import FixedBatches
 from pipeline.features.decode import large_binary_row, read_array, sample_chunk
 from pipeline.features.flow.scaling import flow_dtype
-from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
+from pipeline.features.schema import CHUNK_SCHEMA, FEATURES_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import join_error
 
@@ -40,7 +40,7 @@ class ChunkEmbedder:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Table of `FEATURES_SCHEMA`, one row for each row of `FRAMES_SCHEMA` or `FLOW_SCHEMA`, in order."""
-        rows = batch.select([*PLAN_SCHEMA.names, "error"]).to_pylist()
+        rows = batch.select([*CHUNK_SCHEMA.names, "error"]).to_pylist()
         decoded = [position for position, row in enumerate(rows) if row["error"] is None]
         side, streams = self.inputs.size.crop, []
         if self.inputs.rgb:
@@ -67,7 +67,7 @@ class ChunkEmbedder:
                     None,
                     join_error(FailureKind.BACKBONE_ERROR, "features are not finite in float16"),
                 )
-        columns = [pa.array([row[field.name]], type=field.type) for field in PLAN_SCHEMA]
+        columns = [pa.array([row[field.name]], type=field.type) for field in CHUNK_SCHEMA]
         return pa.Table.from_arrays(
             [
                 *columns,

@@ -9,10 +9,12 @@ from pipeline.config import ExtractConfig
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.embed import ChunkEmbedder
 from pipeline.features.flow.stage import add_flow
+from pipeline.features.healing import heal
 from pipeline.features.losses import record_losses
-from pipeline.features.plan import forget_probe_failures, plan_store
+from pipeline.features.plan import Plan, forget_probe_failures, plan_store
 from pipeline.features.schema import FEATURES_SCHEMA
-from pipeline.features.sources import list_videos
+from pipeline.features.signed import SignedUris, signed_uris
+from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.stages import (
     chunk_decoder,
     decoding_limits,
@@ -21,6 +23,7 @@ from pipeline.features.stages import (
     sampled_offsets,
 )
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.lease import hold
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
@@ -34,37 +37,45 @@ _DECODER_BYTES = 700 * 2**20
 
 
 def extract(config: ExtractConfig) -> Summary:
-    """Decode videos and extract their snippet features into a store; the same command continues after any stop."""
+    """Decode videos and extract their snippet features into a store; the same command continues after any stop.
+
+    Raises InputError where another job writes into the store.
+    """
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
+    with hold(config.store, "store", "extract", config.force):
+        return _extract(config, sources)
+
+
+def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     connect(config.ray)
     spec, inputs = describe_remotely(config)
     store = FeatureStore.create(config.store, spec)
+    heal(store)
     if config.retry_failed:
-        forget_probe_failures(store)
-    plan = plan_store(store, sources, config.chunk_frames, decoding_limits(config))
+        forget_probe_failures(store, {source.video_id for source in sources})
+    limits = decoding_limits(config)
+    plan = plan_store(
+        store, sources, config.chunk_frames, limits, moved=config.moved, replaced=config.replace
+    )
     before = store.index()
-    lost = frozenset(chunk for video in before.values() for chunk in video.lost_chunks)
-    redo = lost if config.retry_failed else frozenset()
-    pending = plan.chunks - sum(video.recorded_chunks for video in before.values()) + len(redo)
+    pending = store.pending(config.retry_failed).num_rows
     logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
     started = time.monotonic()
     if pending:
-        _run_graph(config, store, inputs, pending, redo)
+        _run_graph(config, store, inputs, pending, signed_uris(sources))
     after = FeatureStore(store.url).index()
     record_losses(store, after, "extract")
-    return _summarise(
-        config, store, [source.video_id for source in sources], before, after, time.monotonic() - started
-    )
+    return _summarise(config, store, sources, plan, before, after, time.monotonic() - started)
 
 
 def _run_graph(
-    config: ExtractConfig, store: FeatureStore, inputs: Inputs, pending: int, redo: frozenset[str]
+    config: ExtractConfig, store: FeatureStore, inputs: Inputs, pending: int, signed: SignedUris | None
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec, embed = store.spec, config.embed
     size = inputs.decoded
-    decoder = chunk_decoder(config, inputs)
+    decoder = chunk_decoder(config, inputs, signed)
 
     def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
         frames = plan_rows.map_batches(
@@ -106,19 +117,26 @@ def _run_graph(
         rows_per_task=config.decode.chunks_per_task,
         expected_rows=pending,
         unit="chunks",
-        redo=redo,
+        redo=store.redo(config.retry_failed),
+        there=store.feature_files,
     )
 
 
 def _summarise(
     config: ExtractConfig,
     store: FeatureStore,
-    video_ids: list[str],
+    sources: list[VideoSource],
+    plan: Plan,
     before: dict[str, VideoFeatures],
     after: dict[str, VideoFeatures],
     seconds: float,
 ) -> Summary:
-    complete = [video_id for video_id in video_ids if video_id in after and after[video_id].complete]
+    video_ids = [source.video_id for source in sources]
+    complete = [
+        video_id
+        for video_id in video_ids
+        if video_id in after and after[video_id].complete and video_id not in plan.not_replaced
+    ]
     already = {video_id for video_id in complete if before[video_id].complete}
     new = [after[video_id] for video_id in complete if video_id not in already]
     hours = sum(video.duration for video in new) / 3600

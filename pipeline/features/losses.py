@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pyarrow.parquet as pq
-
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.failures import Failure, FailureKind, failures_table
 from pipeline.features.store import FeatureStore, VideoFeatures
 
@@ -17,8 +15,7 @@ def record_losses(store: FeatureStore, videos: Mapping[str, VideoFeatures], stag
     if not lost:
         storage.remove(url)
         return
-    with storage.replace_atomically(url) as stream:
-        pq.write_table(failures_table(lost), stream, compression="zstd")
+    parquet.write_table(url, failures_table(lost))
 
 
 def _failure_of(video: VideoFeatures, stage: str) -> Failure:

@@ -1,25 +1,26 @@
 """Planning: probe every new video in parallel and cut it into chunks, the rows of `<store>/plan/`."""
 
-import io
 import logging
 import posixpath
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from pipeline import storage
+from pipeline import parquet, storage
+from pipeline.errors import InputError
 from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind, failures_table
+from pipeline.features.healing import tidy_plan
+from pipeline.features.identity import compare, record_files
 from pipeline.features.schema import PLAN_SCHEMA, chunk_id
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.parallel import run_batches
 from pipeline.video.errors import VideoError
+from pipeline.video.patience import ask_of_video
 from pipeline.video.probe import prober
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, sandbox
 
@@ -40,23 +41,34 @@ class Plan:
         new: those probed now; the others were planned, or found broken, by an earlier run.
         chunks: rows of the whole plan.
         hours: hours of video in the whole plan.
+        not_replaced: ids of videos whose new file could not be probed, so that the old one still counts.
     """
 
     videos: int
     new: int
     chunks: int
     hours: float
+    not_replaced: frozenset[str] = frozenset()
 
 
 def plan_store(
-    store: FeatureStore, sources: list[VideoSource], chunk_frames: int, limits: Limits = DEFAULT_LIMITS
+    store: FeatureStore,
+    sources: list[VideoSource],
+    chunk_frames: int,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    moved: bool = False,
+    replaced: bool = False,
 ) -> Plan:
     """Bring `<store>/plan/` up to date with `sources`: probe those it does not know, in parallel, and add their chunks.
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
-    plan is continued by the next call.
+    plan is continued by the next call. Raises InputError where the store knows a video by another file (`compare`).
     """
-    new = new_videos(store, sources)
+    found = compare(store, sources, moved=moved, replaced=replaced)
+    record_files(store, found.updated)
+    new = [*without_failed(store, found.new), *found.replaced]
+    forget_probe_failures(store, {source.video_id for source in new})
     if new:
         logger.info("probing %d new videos", len(new))
     plans: list[pa.Table] = []
@@ -70,16 +82,22 @@ def plan_store(
             write_part(store, plans, failures)
             plans, failures, waiting = [], [], 0
     write_part(store, plans, failures)
-    return _count(store, len(sources), len(new))
+    if found.replaced:
+        tidy_plan(store)
+    store.forget_index()
+    editions = {source.video_id: source.edition for source in found.replaced}
+    return _count(store, len(sources), len(new), editions)
 
 
-def new_videos(
-    store: FeatureStore, sources: list[VideoSource], probe_again: bool = False
-) -> list[VideoSource]:
-    """Those of `sources` that are not planned and, unless `probe_again`, did not fail to be probed."""
-    failed = set() if probe_again else set(store.failures()["video_id"].to_pylist())
-    known = set(chunks_by_video(store)) | failed
-    return [source for source in sources if source.video_id not in known]
+def without_failed(store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
+    """Those of `sources` that an earlier run did not fail to probe.
+
+    One that failed because of its storage, or as another file, is not among the failed.
+    """
+    rows = store.failures()
+    rows = rows.filter(pc.not_equal(rows["kind"], str(FailureKind.STORAGE)))
+    failed = dict(zip(rows["video_id"].to_pylist(), rows["uri"].to_pylist(), strict=True))
+    return [source for source in sources if failed.get(source.video_id) != source.stored_uri]
 
 
 def cut_chunks(
@@ -107,13 +125,16 @@ def chunk_rows(
         {
             "chunk_id": chunk_id(source.video_id, index),
             "video_id": source.video_id,
-            "uri": source.uri,
+            "uri": source.stored_uri,
             "chunk_index": index,
             "num_chunks": len(starts),
             "first_snippet": first,
             "num_snippets": min(per_chunk, snippets - first),
             "duration": duration,
             "fps": timeline.rate,
+            "edition": source.edition,
+            "file_size": source.size,
+            "file_version": source.version,
         }
         for index, first in enumerate(starts)
     ]
@@ -128,31 +149,29 @@ def probe_videos(
     failures: list[Failure] = []
     for source in sources:
         try:
-            info, _ = process.call(source.uri)
+            known = _with_file(source)
+            info, _ = ask_of_video(process, source.uri, source.uri)
         except VideoError as error:
-            failures.append(Failure(source.video_id, source.uri, "probe", error.kind, str(error)))
-        except OSError as error:
-            failures.append(Failure(source.video_id, source.uri, "probe", FailureKind.UNREADABLE, str(error)))
+            failures.append(Failure(source.video_id, source.stored_uri, "probe", error.kind, str(error)))
         else:
             resolved = timeline.resolve(info.average_rate)
-            rows += cut_chunks(source, info.duration, resolved, chunk_frames)
+            rows += cut_chunks(known, info.duration, resolved, chunk_frames)
     return rows, failures
 
 
-def chunks_by_video(store: FeatureStore) -> Counter[str]:
-    """How many chunks are planned of each video, by id."""
-    counts: Counter[str] = Counter()
-    for file in storage.list_files(store.folder("plan")):
-        table = pq.read_table(io.BytesIO(storage.read_bytes(file.url)), columns=["video_id"])
-        counts.update(table["video_id"].to_pylist())
-    return counts
-
-
-def forget_probe_failures(store: FeatureStore) -> None:
-    """Let the next plan probe again what could not be probed before."""
-    for file in storage.list_files(store.folder("failures")):
-        if posixpath.basename(file.url).startswith(_PROBE_PREFIX):
-            storage.remove(file.url)
+def forget_probe_failures(store: FeatureStore, video_ids: Collection[str]) -> None:
+    """Let the next plan probe these videos again where they could not be probed before; others stay recorded."""
+    if not video_ids:
+        return
+    ids = pa.array(sorted(video_ids), pa.string())
+    for url in parquet.list_parquet(store.folder("failures")):
+        if posixpath.basename(url).startswith(_PROBE_PREFIX):
+            table = parquet.read_table(url)
+            kept = table.filter(pc.invert(pc.is_in(table["video_id"], ids)))
+            if not kept.num_rows:
+                storage.remove(url)
+            elif kept.num_rows < table.num_rows:
+                parquet.write_table(url, kept)
 
 
 def probe_all(
@@ -176,14 +195,27 @@ def write_part(store: FeatureStore, plans: list[pa.Table], failures: list[pa.Tab
     for folder, schema, tables in (("failures", FAILURES_SCHEMA, failures), ("plan", PLAN_SCHEMA, plans)):
         table = pa.concat_tables([schema.empty_table(), *tables])
         if table.num_rows:
-            with storage.replace_atomically(storage.join(store.folder(folder), name)) as stream:
-                pq.write_table(table, stream, compression="zstd")
+            parquet.write_table(storage.join(store.folder(folder), name), table)
 
 
-def _count(store: FeatureStore, videos: int, new: int) -> Plan:
-    chunks, seconds = 0, 0.0
-    for file in storage.list_files(store.folder("plan")):
-        table = pq.read_table(io.BytesIO(storage.read_bytes(file.url)), columns=["chunk_index", "duration"])
-        chunks += table.num_rows
-        seconds += pc.sum(table.filter(pc.equal(table["chunk_index"], 0))["duration"]).as_py() or 0.0
-    return Plan(videos, new, chunks, seconds / 3600)
+def _with_file(source: VideoSource) -> VideoSource:
+    """The source with its file's size and version, where storage tells them."""
+    if source.size is not None:
+        return source
+    try:
+        file = storage.stat(source.uri)
+    except InputError:
+        return source  # the probe will say what is wrong with it
+    return source if file is None else replace(source, size=file.size, version=file.version)
+
+
+def _count(store: FeatureStore, videos: int, new: int, editions: Mapping[str, int]) -> Plan:
+    plan = store.plan()
+    first = plan.filter(pc.equal(plan["chunk_index"], 0))
+    planned = {
+        video_id
+        for video_id, edition in zip(first["video_id"].to_pylist(), first["edition"].to_pylist(), strict=True)
+        if edition == editions.get(video_id)
+    }
+    seconds = pc.sum(first["duration"]).as_py() or 0.0
+    return Plan(videos, new, plan.num_rows, seconds / 3600, frozenset(editions.keys() - planned))

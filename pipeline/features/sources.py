@@ -1,7 +1,7 @@
 """From what the user points at (a folder, a glob, a manifest) to a list of videos with ids."""
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from pipeline import storage
@@ -16,10 +16,25 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class VideoSource:
-    """A video to process: its id, unique in the archive, and the URL of its file."""
+    """A video to process.
+
+    Attributes:
+        video_id: its id, unique in the archive.
+        uri: the URL of its file, with whatever signs it.
+        size, version: bytes, and etag or time of the last change, where the listing told them.
+        edition: how often the file behind the id was replaced before.
+    """
 
     video_id: str
     uri: str
+    size: int | None = field(default=None, compare=False)
+    version: str | None = field(default=None, compare=False)
+    edition: int = 0
+
+    @property
+    def stored_uri(self) -> str:
+        """The URL as stores keep it, without secrets."""
+        return storage.without_secrets(self.uri)
 
 
 def list_videos(videos: str) -> list[VideoSource]:
@@ -34,12 +49,12 @@ def list_videos(videos: str) -> list[VideoSource]:
     """
     if is_manifest(videos) and not storage.is_folder(videos):
         sources = _from_manifest(videos)
+    elif storage.is_folder(videos):
+        sources = _from_files(videos, storage.list_files(videos))
+    elif (file := storage.stat(videos)) is not None:
+        sources = _from_files(storage.parent(videos), [replace(file, url=storage.absolute(videos))])
     elif any(character in videos for character in "*?["):
         sources = _from_glob(videos)
-    elif storage.is_folder(videos):
-        sources = _from_files(videos, [file.url for file in storage.list_files(videos)])
-    elif storage.exists(videos):
-        sources = _from_files(posixpath.dirname(videos), [storage.absolute(videos)])
     else:
         raise InputError(f"videos={videos}: not found; give a folder, a glob or a manifest")
     if not sources:
@@ -48,22 +63,26 @@ def list_videos(videos: str) -> list[VideoSource]:
 
 
 def _from_glob(pattern: str) -> list[VideoSource]:
-    fixed = pattern[: min(pattern.index(character) for character in "*?[" if character in pattern)]
-    return _from_files(posixpath.dirname(fixed) or ".", [file.url for file in storage.glob_files(pattern)])
+    first, chain, target = pattern.partition("::")
+    fixed = first[: min(first.index(character) for character in "*?[" if character in first)]
+    root = (posixpath.dirname(fixed) or ".") + chain + target
+    return _from_files(root, storage.glob_files(pattern))
 
 
-def _from_files(root: str, urls: list[str]) -> list[VideoSource]:
-    base = storage.absolute(root)
-    return [
-        VideoSource(str(PurePosixPath(posixpath.relpath(url, base)).with_suffix("")), url)
-        for url in urls
-        if PurePosixPath(url).suffix.lower() in VIDEO_SUFFIXES
-    ]
+def _from_files(root: str, files: list[storage.StoredFile]) -> list[VideoSource]:
+    base = storage.absolute(root).partition("::")[0]
+    sources = []
+    for file in files:
+        path = PurePosixPath(storage.without_secrets(file.url).partition("::")[0])
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            video_id = posixpath.relpath(str(path.with_suffix("")), str(PurePosixPath(base)))
+            sources.append(VideoSource(video_id, file.url, file.size, file.version))
+    return sources
 
 
 def _from_manifest(manifest: str) -> list[VideoSource]:
     table = read_manifest("videos", manifest, ("video_id", "uri"))
-    folder = posixpath.dirname(storage.absolute(manifest))
+    folder = storage.parent(storage.absolute(manifest))
     sources = []
     rows = zip(table["video_id"].to_pylist(), table["uri"].to_pylist(), strict=True)
     for row, (video_id, uri) in enumerate(rows, start=1):
@@ -77,12 +96,12 @@ def _from_manifest(manifest: str) -> list[VideoSource]:
 
 
 def _unique(sources: list[VideoSource], videos: str) -> list[VideoSource]:
-    by_id: dict[str, str] = {}
+    by_id: dict[str, VideoSource] = {}
     for source in sources:
         if source.video_id in by_id:
             raise InputError(
-                f"videos={videos}: {by_id[source.video_id]} and {source.uri} both have the id {source.video_id}; "
-                "rename one or give a manifest with video_id, uri"
+                f"videos={videos}: {by_id[source.video_id].stored_uri} and {source.stored_uri} both have the id "
+                f"{source.video_id}; rename one or give a manifest with video_id, uri"
             )
-        by_id[source.video_id] = source.uri
-    return [VideoSource(video_id, by_id[video_id]) for video_id in sorted(by_id)]
+        by_id[source.video_id] = source
+    return [by_id[video_id] for video_id in sorted(by_id)]

@@ -7,6 +7,7 @@ from pipeline.features.backbones import feature_spec, frame_offsets, load_backbo
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.decode import ChunkDecoder
 from pipeline.features.flow import flow_description
+from pipeline.features.signed import SignedUris
 from pipeline.features.spec import FeatureSpec
 from pipeline.video.sandbox import Limits
 
@@ -41,8 +42,8 @@ def sampled_offsets(config: ExtractConfig) -> tuple[int, ...]:
     return frame_offsets(config.timeline.window, config.backbone.frames_per_snippet)
 
 
-def chunk_decoder(config: ExtractConfig, inputs: Inputs) -> ChunkDecoder:
-    """The decoding stage."""
+def chunk_decoder(config: ExtractConfig, inputs: Inputs, signed: SignedUris | None = None) -> ChunkDecoder:
+    """The decoding stage; `signed` are the command's URLs where stores hold less than the whole."""
     return ChunkDecoder(
         config.timeline.build(),
         sampled_offsets(config),
@@ -50,6 +51,7 @@ def chunk_decoder(config: ExtractConfig, inputs: Inputs) -> ChunkDecoder:
         successors=inputs.flow,
         limits=decoding_limits(config),
         keep_truncated=config.decode.truncated == "keep",
+        signed=signed,
     )
 
 

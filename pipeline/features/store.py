@@ -9,9 +9,12 @@
 """
 
 import logging
+import posixpath
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,16 +22,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.errors import InputError
 from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind
-from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.plan_table import read_plan
+from pipeline.features.schema import CHUNK_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
-_INDEX_COLUMNS = [*PLAN_SCHEMA.names, "error"]
+_INDEX_COLUMNS = [*CHUNK_SCHEMA.names, "error"]
 _FOOTER_THREADS = 16
 
 
@@ -56,6 +60,7 @@ class VideoFeatures:
         chunks: the stored runs of snippets, in order.
         failure: why some of it is lost, or None.
         lost_chunks: ids of the chunks that hold an error instead of features.
+        unanswered_chunks: those of them that storage, and not the video, is to blame for.
         stated_duration: seconds that the header states, where the video ends before that and was kept
             (`decode.truncated=keep`); `duration` and all the rest then follow its true end. Else None.
         empty_chunks: recorded chunks that lie past that end.
@@ -69,6 +74,7 @@ class VideoFeatures:
     chunks: tuple[StoredChunk, ...]
     failure: Failure | None
     lost_chunks: tuple[str, ...]
+    unanswered_chunks: tuple[str, ...] = ()
     stated_duration: float | None = None
     empty_chunks: int = 0
 
@@ -102,6 +108,8 @@ class FeatureStore:
             )
         self.spec = FeatureSpec.from_json(storage.read_bytes(spec_url), spec_url)
         self._index: dict[str, VideoFeatures] | None = None
+        self._plan: pa.Table | None = None
+        self.forget_index()
 
     @staticmethod
     def create(url: str, spec: FeatureSpec) -> "FeatureStore":
@@ -109,9 +117,7 @@ class FeatureStore:
 
         Raises InputError that shows the difference where the store holds features of another spec.
         """
-        spec_url = storage.join(url, "feature_spec.json")
-        if not storage.exists(spec_url):
-            storage.write_bytes(spec_url, spec.to_json())
+        storage.create_exclusively(storage.join(url, "feature_spec.json"), spec.to_json())
         store = FeatureStore(url)
         differences = store.spec.differences(spec)
         if differences:
@@ -133,6 +139,45 @@ class FeatureStore:
         if self._index is None:
             self._index = self._read_index()
         return self._index
+
+    def plan(self) -> pa.Table:
+        """Every chunk that counts, once, in a table of `PLAN_SCHEMA`. Raises InputError naming a damaged file."""
+        if self._plan is None:
+            self._plan = read_plan(self.folder("plan"))
+        return self._plan
+
+    def editions(self) -> dict[str, int]:
+        """The newest edition among the features of each video, where it is not 0."""
+        self.index()
+        return self._editions
+
+    @property
+    def outdated_chunks(self) -> frozenset[str]:
+        """Ids of planned chunks whose features are only there of an earlier edition of their video."""
+        self.index()
+        return self._outdated
+
+    @property
+    def feature_files(self) -> frozenset[str]:
+        """Names of the whole files in `features/`, as of the index."""
+        self.index()
+        return self._whole_files
+
+    @property
+    def broken_files(self) -> tuple[str, ...]:
+        """URLs of the files in `features/` that are not whole, as of the index."""
+        self.index()
+        return self._broken_files
+
+    def forget_index(self) -> None:
+        """Read plan and index again when they are next asked for."""
+        self._index = None
+        self._plan = None
+        self._recorded = pa.array([], pa.string())
+        self._editions: dict[str, int] = {}
+        self._outdated: frozenset[str] = frozenset()
+        self._whole_files: frozenset[str] = frozenset()
+        self._broken_files: tuple[str, ...] = ()
 
     def load(self, video_id: str) -> np.ndarray:
         """All features of a video, `[T, dim]` float16.
@@ -166,30 +211,41 @@ class FeatureStore:
         return rows[start - offset : stop - offset]
 
     def pending(self, retry_lost: bool = False) -> pa.Table:
-        """The plan rows without a row of features, and those whose row holds an error where these count as well."""
-        rows = self._feature_rows()
-        lost = (
-            {chunk for video in self.index().values() for chunk in video.lost_chunks} if retry_lost else set()
-        )
-        recorded = [chunk for chunks in rows.values() for chunk in chunks if chunk not in lost]
-        tables = [_read_table(file.url) for file in storage.list_files(self.folder("plan"))]
-        plan = pa.concat_tables([PLAN_SCHEMA.empty_table(), *tables])
-        return plan.filter(pc.invert(pc.is_in(plan["chunk_id"], pa.array(recorded, pa.string()))))
+        """The plan rows that are to be done: those without features of their edition, and those that `redo` names."""
+        plan = self.plan()
+        self.index()
+        done = pc.is_in(plan["chunk_id"], self._recorded)
+        again = pc.is_in(plan["chunk_id"], pa.array(sorted(self.redo(retry_lost)), pa.string()))
+        return plan.filter(pc.or_(pc.invert(done), again))
+
+    def redo(self, retry_lost: bool = False) -> frozenset[str]:
+        """Ids of chunks to be done again although they have a row.
+
+        These are outdated ones, those that storage lost, and, with `retry_lost`, all that hold an error.
+        """
+        lost = {
+            chunk
+            for video in self.index().values()
+            for chunk in (video.lost_chunks if retry_lost else video.unanswered_chunks)
+        }
+        return self.outdated_chunks | lost
 
     def failures(self) -> pa.Table:
         """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""
-        tables = [_read_table(file.url) for file in storage.list_files(self.folder("failures"))]
+        tables = [parquet.read_table(url) for url in parquet.list_parquet(self.folder("failures"))]
         return pa.concat_tables([FAILURES_SCHEMA.empty_table(), *tables])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url, "spec": self.spec, "_index": self._index}
+        # What only writers look at stays behind.
+        self.index()
+        return self.__dict__ | {"_plan": None, "_recorded": None, "_whole_files": frozenset()}
 
     def _read_chunks(self, chunks: list[StoredChunk]) -> list[np.ndarray]:
         groups: dict[tuple[str, int], pa.Table] = {}
         for file in dict.fromkeys(chunk.file for chunk in chunks):
-            with storage.open_read(file) as stream, pq.ParquetFile(stream) as parquet:
-                for row_group in dict.fromkeys(chunk.row_group for chunk in chunks if chunk.file == file):
-                    groups[file, row_group] = parquet.read_row_group(row_group, columns=["features"])
+            row_groups = list(dict.fromkeys(chunk.row_group for chunk in chunks if chunk.file == file))
+            tables = parquet.read_file(file, partial(_features_of, row_groups=row_groups))
+            groups |= {(file, group): table for group, table in zip(row_groups, tables, strict=True)}
         return [
             np.frombuffer(
                 groups[chunk.file, chunk.row_group]["features"][chunk.row].as_buffer(), dtype=np.float16
@@ -198,61 +254,80 @@ class FeatureStore:
         ]
 
     def _read_index(self) -> dict[str, VideoFeatures]:
-        rows = self._feature_rows()
         planned = self._planned_videos()
-        videos = {}
-        for video_id in sorted(rows.keys() | planned.keys()):
-            stored = rows.get(video_id, {})
-            videos[video_id] = _video(self.spec.timeline, planned.get(video_id), list(stored.values()))
-        return videos
+        rows = self._feature_rows(planned)
+        self._recorded = pa.array([chunk for chunks in rows.values() for chunk in chunks], pa.string())
+        return {
+            video_id: _video(self.spec.timeline, planned.get(video_id), list(rows.get(video_id, {}).values()))
+            for video_id in sorted(rows.keys() | planned.keys())
+        }
 
-    def _feature_rows(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """`video_id -> chunk_id -> row`.
+    def _feature_rows(self, planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+        """`video_id -> chunk_id -> row` of the planned edition.
 
         A chunk that was written twice (tried again after an error, or by a writer that outlived its job) counts once,
         the row with features before the one with an error, and that before one that does not know the true end.
         """
-        files = [
-            file.url for file in storage.list_files(self.folder("features")) if file.url.endswith(".parquet")
-        ]
+        files = parquet.list_parquet(self.folder("features"))
         videos: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        outdated: dict[str, str] = {}
+        editions: dict[str, int] = {}
+        broken = []
         with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
-            for rows in pool.map(_index_rows, files):
-                for row in rows:
-                    chunks = videos[row["video_id"]]
+            for file, rows in zip(files, pool.map(_index_rows, files), strict=True):
+                if rows is None:
+                    broken.append(file)
+                for row in rows or ():
+                    video_id, edition = row["video_id"], row["edition"]
+                    if edition:
+                        editions[video_id] = max(edition, editions.get(video_id, 0))
+                    if video_id in planned and edition != planned[video_id]["edition"]:
+                        outdated[row["chunk_id"]] = video_id
+                        continue
+                    chunks = videos[video_id]
                     rivals = [row, *filter(None, [chunks.get(row["chunk_id"])])]
                     chunks[row["chunk_id"]] = min(rivals, key=_doubt)
+        self._editions, self._broken_files = editions, tuple(broken)
+        self._whole_files = frozenset(posixpath.basename(file) for file in files) - frozenset(
+            posixpath.basename(file) for file in broken
+        )
+        self._outdated = frozenset(
+            chunk for chunk, video_id in outdated.items() if chunk not in videos.get(video_id, {})
+        )
         return videos
 
     def _planned_videos(self) -> dict[str, dict[str, Any]]:
-        """`video_id -> {uri, duration, fps, num_snippets of the whole video}`."""
-        videos: dict[str, dict[str, Any]] = {}
-        for file in storage.list_files(self.folder("plan")):
-            for row in _read_table(file.url).to_pylist():
-                if row["chunk_index"] == row["num_chunks"] - 1:
-                    end = row["first_snippet"] + row["num_snippets"]
-                    videos[row["video_id"]] = row | {"num_snippets": end}
-        return videos
+        """`video_id -> {uri, duration, fps, edition, num_snippets of the whole video}`."""
+        plan = self.plan()
+        last = plan.filter(pc.equal(plan["chunk_index"], pc.subtract(plan["num_chunks"], 1)))
+        return {
+            row["video_id"]: row
+            | {"num_snippets": row["first_snippet"] + row["num_snippets"], "edition": row["edition"] or 0}
+            for row in last.to_pylist()
+        }
 
 
-def _read_table(url: str) -> pa.Table:
-    with storage.open_read(url) as stream:
-        return pq.read_table(stream)
+def _features_of(file: pq.ParquetFile, row_groups: list[int]) -> list[pa.Table]:
+    return [file.read_row_group(group, columns=["features"]) for group in row_groups]
 
 
-def _index_rows(url: str) -> list[dict[str, Any]]:
-    """The narrow columns of a features file, each row with its place; none of a file that was never finished."""
+def _index_rows(url: str) -> list[dict[str, Any]] | None:
+    """The narrow columns of a features file, each row with its place; None of a file that is not whole."""
+
+    def read(file: pq.ParquetFile) -> tuple[list[dict[str, Any]], list[int]]:
+        columns = [name for name in _INDEX_COLUMNS if name in file.schema_arrow.names]
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        return file.read(columns=columns).to_pylist(), sizes
+
     try:
-        with storage.open_read(url) as stream, pq.ParquetFile(stream) as parquet:
-            rows = parquet.read(columns=_INDEX_COLUMNS).to_pylist()
-            sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
-    except pa.ArrowInvalid:
+        rows, sizes = parquet.read_file(url, read)
+    except parquet.DamagedFileError:
         # A killed writer leaves it, and the next run of the command removes it before it writes the rows again.
         logger.warning("%s: not a whole file; a job is writing it or was killed", url)
-        return []
+        return None
     places = [(group, row) for group, size in enumerate(sizes) for row in range(size)]
     return [
-        values | {"file": url, "row_group": group, "row": row}
+        values | {"edition": values.get("edition") or 0, "file": url, "row_group": group, "row": row}
         for values, (group, row) in zip(rows, places, strict=True)
     ]
 
@@ -288,6 +363,9 @@ def _video(timeline: Timeline, planned: dict[str, Any] | None, rows: list[dict[s
         ),
         failure=_failure(lost) if lost else None,
         lost_chunks=tuple(row["chunk_id"] for row in lost),
+        unanswered_chunks=tuple(
+            row["chunk_id"] for row in lost if split_error(row["error"])[0] is FailureKind.STORAGE
+        ),
         stated_duration=first["duration"] if cut_short else None,
         empty_chunks=len(rows) - len(inside),
     )

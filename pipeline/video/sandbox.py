@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
+import av
+
 from pipeline.failures import FailureKind
+from pipeline.outages import OutageError, first_line, is_outage, leave_waiting_to_others
 from pipeline.video.errors import VideoError
 from pipeline.video.shared_memory import Borrower, Lender
 
@@ -67,6 +70,7 @@ class Sandbox:
 
         Raises VideoError: TIMEOUT, OUT_OF_MEMORY or CRASH where the child overstepped a limit or died, which costs
         its state; the handler's own; DECODE_ERROR for any other of its exceptions, except OSError, which stays one.
+        OutageError where storage does not answer the child, which does not wait for it.
         """
         if self._process is None:
             self._start()
@@ -155,6 +159,7 @@ def sandbox(make: Callable[..., Handler], arguments: tuple[Any, ...], limits: Li
 def serve(descriptor: int) -> None:
     """What the child does until its parent hangs up."""
     connection, borrower = Connection(descriptor), Borrower()
+    leave_waiting_to_others()
     make, arguments, limits = connection.recv()
     handler = make(*arguments)
     _limit_memory(limits.memory_bytes)
@@ -168,17 +173,24 @@ def serve(descriptor: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + _GRACE_SECONDS)
         try:
             reply = True, handler(request, borrower.receive(connection))
-        except VideoError as error:
-            reply = False, error
-        except MemoryError:  # such errors, and the storage's, have kinds that cannot be sent
-            reply = False, MemoryError()
-        except OSError as error:
-            reply = False, OSError(str(error))
-        except Exception as error:  # nobody foresaw it, and yet it is one file's fault
-            traceback.print_exc()
-            reply = False, VideoError(FailureKind.DECODE_ERROR, f"{type(error).__name__}: {error}")
+        except Exception as error:
+            reply = False, _sendable(error)
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.send(reply)
+
+
+def _sendable(error: Exception) -> Exception:
+    """What is said of an error: those of storage, and of memory, have kinds that cannot be pickled."""
+    if isinstance(error, VideoError | OutageError):
+        return error
+    if isinstance(error, MemoryError):
+        return MemoryError()
+    if not isinstance(error, av.FFmpegError) and is_outage(error):
+        return OutageError(first_line(error))
+    if isinstance(error, OSError):
+        return OSError(str(error))
+    traceback.print_exc()  # nobody foresaw it, and yet it is one file's fault
+    return VideoError(FailureKind.DECODE_ERROR, f"{type(error).__name__}: {error}")
 
 
 def _limit_memory(allowance: int) -> None:

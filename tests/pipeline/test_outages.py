@@ -42,7 +42,7 @@ def _http_error(status: int) -> aiohttp.ClientResponseError:
         (_client_error("AccessDenied", 403), False),
         (_client_error("NoSuchKey", 404), False),
         (_http_error(503), True),
-        (_http_error(403), True),
+        (_http_error(403), False),
         (_http_error(404), False),
         (ConnectionResetError(), True),
         (OSError(errno.ESTALE, "stale"), True),

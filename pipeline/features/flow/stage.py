@@ -18,7 +18,7 @@ from pipeline.features.decode import FRAMES_SCHEMA, large_binary_row, read_array
 from pipeline.features.flow.raft import RAFTFlow
 from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.flow.tvl1 import TVL1Flow
-from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.schema import CHUNK_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import join_error
 
@@ -65,7 +65,7 @@ class FlowStage:
                 side = self.inputs.size.crop
                 edge = (whole.shape[1] - side) // 2
                 frames = whole[:, edge : edge + side, edge : edge + side]
-        columns = [pa.array([row[field.name]], type=field.type) for field in PLAN_SCHEMA]
+        columns = [pa.array([row[field.name]], type=field.type) for field in CHUNK_SCHEMA]
         return pa.Table.from_arrays(
             [*columns, large_binary_row(frames), pa.array([error], type=pa.string()), large_binary_row(flow)],
             schema=FLOW_SCHEMA,

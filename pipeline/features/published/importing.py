@@ -3,15 +3,20 @@
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import ray.data
 
 from pipeline import storage
 from pipeline.annotations.read import read_annotations
 from pipeline.config import DatasetConfig, ImportFeaturesConfig
 from pipeline.errors import InputError
+from pipeline.features.healing import heal, tidy_plan
+from pipeline.features.identity import compare, record_files
 from pipeline.features.losses import record_losses
-from pipeline.features.plan import chunks_by_video, forget_probe_failures
+from pipeline.features.plan import forget_probe_failures, without_failed
 from pipeline.features.published.durations import VideoFacts, facts_of_annotations, read_facts
 from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.listing import Naming, PublishedVideo, list_source, match_videos
@@ -29,6 +34,7 @@ from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.lease import hold
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
@@ -43,24 +49,30 @@ _MISSING = "missing.txt"
 
 
 def import_features(config: ImportFeaturesConfig) -> Summary:
-    """Import published feature files into a store; the same command continues after any stop."""
+    """Import published feature files into a store; the same command continues after any stop.
+
+    Raises InputError where another job writes into the store.
+    """
     facts, annotated = _read_facts(config)
-    connect(config.ray)
+    with hold(config.store, "store", "import_features", config.force):
+        connect(config.ray)
+        return _import(config, facts, annotated)
+
+
+def _import(config: ImportFeaturesConfig, facts: dict[str, VideoFacts], annotated: frozenset[str]) -> Summary:
     rule = ArrayRule(config.layout, config.key)
     videos, shapes = _list_videos(config, rule)
     missing = _missing(config, annotated, videos)
     store = _plan(config, rule, videos, shapes, facts)
     before = store.index()
-    lost = frozenset(chunk for video in _of(videos, before) for chunk in video.lost_chunks)
-    redo = lost if config.retry_failed else frozenset()
-    planned = chunks_by_video(store)
-    pending = sum(planned[video.video_id] - len(video.chunks) for video in _of(videos, before))
-    pending -= len(lost) - len(redo)
+    named = pa.array([video.video_id for video in videos], pa.string())
+    plan = store.pending(config.retry_failed)
+    pending = pc.sum(pc.is_in(plan["video_id"], named)).as_py() or 0
     hours = sum(video.duration for video in _of(videos, before)) / 3600
     logger.info("%.2f hours of video, %d chunks to import", hours, pending)
     started = time.monotonic()
     if pending:
-        _run_graph(config, store, rule, videos, pending, redo)
+        _run_graph(config, store, rule, videos, pending)
     seconds = time.monotonic() - started
     after = FeatureStore(store.url).index()
     record_losses(store, after, "import")
@@ -134,12 +146,12 @@ def _plan(
         if storage.exists(storage.join(config.store, "feature_spec.json"))
         else None
     )
-    known: set[str] = set()
+    new = videos
     if there is not None:
+        heal(there)
         if config.retry_failed:
-            forget_probe_failures(there)
-        known = there.index().keys() | set(there.failures()["video_id"].to_pylist())
-    new = [video for video in videos if video.video_id not in known]
+            forget_probe_failures(there, {video.video_id for video in videos})
+        new = _unknown(config, there, videos)
     shapes = probe_shapes(new, shapes, rule)
     held = there.spec.preprocessing.get("widths", [there.spec.dim]) if there else None
     widths = usual_widths(new, shapes, held)
@@ -156,21 +168,25 @@ def _plan(
         timeline=config.timeline.build(),
     )
     store = FeatureStore.create(config.store, spec)
-    _refuse_other_files(store, videos)
     lengths = LengthRule(config.length_tolerance, config.length_limit)
     write_import_plan(store, new, shapes, facts, widths, lengths, config.chunk_snippets)
+    tidy_plan(store)
     return FeatureStore(store.url)
 
 
-def _refuse_other_files(store: FeatureStore, videos: list[PublishedVideo]) -> None:
-    """Raises InputError where the store has a video from another file than this command names."""
-    for video in videos:
-        held = store.index().get(video.video_id)
-        if held is not None and held.uri != video.uri:
-            raise InputError(
-                f"store={store.url}: holds video {video.video_id} from {held.uri}, not from {video.uri}; use another "
-                "store="
-            )
+def _unknown(
+    config: ImportFeaturesConfig, store: FeatureStore, videos: list[PublishedVideo]
+) -> list[PublishedVideo]:
+    """The videos to plan. Raises InputError where the store knows one by another file."""
+    sources = {video.video_id: video.source for video in videos}
+    found = compare(store, list(sources.values()), moved=config.moved, replaced=config.replace, look=False)
+    record_files(store, found.updated)
+    new = [*without_failed(store, found.new), *found.replaced]
+    forget_probe_failures(store, {source.video_id for source in new})
+    editions = {source.video_id: source.edition for source in new}
+    return [
+        replace(video, edition=editions[video.video_id]) for video in videos if video.video_id in editions
+    ]
 
 
 def _run_graph(
@@ -179,7 +195,6 @@ def _run_graph(
     rule: ArrayRule,
     videos: list[PublishedVideo],
     pending: int,
-    redo: frozenset[str],
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec = store.spec
@@ -214,7 +229,8 @@ def _run_graph(
         rows_per_task=_ALL_ROWS if in_one_task else config.read.chunks_per_task,
         expected_rows=pending,
         unit="chunks",
-        redo=redo,
+        redo=store.redo(config.retry_failed),
+        there=store.feature_files,
     )
 
 

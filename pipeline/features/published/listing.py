@@ -2,7 +2,8 @@
 
 import posixpath
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -19,6 +20,7 @@ from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.places import Place, PlaceReader
 from pipeline.features.published.shapes import PublishedShape, probe_stream
+from pipeline.features.sources import VideoSource
 from pipeline.parallel import run_batches
 
 _LIST_CPUS = 0.5
@@ -52,11 +54,23 @@ class Naming:
 class PublishedVideo:
     """The arrays of one video, one a source, to be put side by side along the channels.
 
-    `places` holds None where a source has nothing of this video.
+    Attributes:
+        video_id: its id.
+        places: where they lie; None where a source has nothing of this video.
+        size, version: of the files, where each holds nothing else.
+        edition: how often the files behind the id were replaced before.
     """
 
     video_id: str
     places: tuple[Place | None, ...]
+    size: int | None = field(default=None, compare=False)
+    version: str | None = field(default=None, compare=False)
+    edition: int = 0
+
+    @property
+    def source(self) -> VideoSource:
+        """As a store's plan knows it."""
+        return VideoSource(self.video_id, self.uri, self.size, self.version, self.edition)
 
     @property
     def uri(self) -> str:
@@ -71,10 +85,12 @@ class Listing:
     Attributes:
         arrays: the path of each array, without suffix, and its place.
         shapes: the shapes that came to light by the way.
+        files: size and version of the files of one array each.
     """
 
     arrays: tuple[tuple[str, Place], ...]
     shapes: dict[Place, PublishedShape]
+    files: dict[Place, storage.StoredFile] = field(default_factory=dict)
 
 
 def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
@@ -91,7 +107,8 @@ def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
     Raises:
         InputError: nothing there, no array in it, or a damaged archive.
     """
-    root, urls = _files(name, source)
+    root, files = _files(name, source)
+    urls = [file.url for file in files]
     archives = [url for url in urls if is_archive(url)]
     found: list[_Found] = [
         (posixpath.relpath(url, root), Place(url), None) for url in urls if not is_archive(url)
@@ -108,7 +125,12 @@ def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
     if not arrays:
         raise InputError(f"{name}={source}: holds no array file ({' '.join(sorted(ARRAY_SUFFIXES))})")
     shapes = {place: shape for _, place, shape in found if shape is not None}
-    return Listing(tuple((_without_suffix(path, place), place) for path, place in arrays), shapes)
+    known = {Place(file.url): file for file in files}
+    return Listing(
+        tuple((_without_suffix(path, place), place) for path, place in arrays),
+        shapes,
+        {place: known[place] for _, place in arrays if place in known},
+    )
 
 
 def match_videos(listings: dict[str, Listing], naming: Naming) -> tuple[list[PublishedVideo], int]:
@@ -138,21 +160,37 @@ def match_videos(listings: dict[str, Listing], naming: Naming) -> tuple[list[Pub
             )
         by_source.append(places)
     ids = sorted(set().union(*by_source))
-    return [PublishedVideo(i, tuple(places.get(i) for places in by_source)) for i in ids], passed_over
+    files = {place: file for listing in listings.values() for place, file in listing.files.items()}
+    videos = []
+    for video_id in ids:
+        video_places = tuple(places.get(video_id) for places in by_source)
+        size, version = _identity([files.get(place) for place in video_places if place is not None])
+        videos.append(PublishedVideo(video_id, video_places, size, version))
+    return videos, passed_over
 
 
-def _files(name: str, source: str) -> tuple[str, list[str]]:
-    """The folder that paths are meant from, and the URLs of the files and archives that a source names."""
+def _files(name: str, source: str) -> tuple[str, list[storage.StoredFile]]:
+    """The folder that paths are meant from, and the files and archives that a source names."""
+    if storage.is_folder(source):
+        files = storage.list_files(source)
+        return storage.absolute(source), [file for file in files if not is_archive(file.url)]
+    file = storage.stat(source)
+    if file is not None:
+        url = storage.absolute(source)
+        return storage.parent(url), [replace(file, url=url)]
     if any(character in source for character in "*?["):
         fixed = source[: min(source.index(character) for character in "*?[" if character in source)]
-        return storage.absolute(posixpath.dirname(fixed) or "."), [f.url for f in storage.glob_files(source)]
-    if storage.is_folder(source):
-        urls = [file.url for file in storage.list_files(source)]
-        return storage.absolute(source), [url for url in urls if not is_archive(url)]
-    if storage.exists(source):
-        url = storage.absolute(source)
-        return posixpath.dirname(url), [url]
+        return storage.absolute(posixpath.dirname(fixed) or "."), storage.glob_files(source)
     raise InputError(f"{name}={source}: not found; give a folder, a glob, an archive or a file")
+
+
+def _identity(files: Sequence[storage.StoredFile | None]) -> tuple[int | None, str | None]:
+    """Size and version of files together; None where one of them is not known."""
+    known = [file for file in files if file is not None]
+    if len(known) < len(files):
+        return None, None
+    versions = [file.version for file in known if file.version is not None]
+    return sum(file.size for file in known), " ".join(versions) if len(versions) == len(known) else None
 
 
 def _list_archives(urls: list[str], rule: ArrayRule) -> list[_Found]:

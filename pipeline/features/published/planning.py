@@ -16,7 +16,6 @@ from pipeline.features.published.listing import PublishedVideo
 from pipeline.features.published.places import Place, PlaceReader
 from pipeline.features.published.shapes import PublishedShape, probe_place
 from pipeline.features.schema import PLAN_SCHEMA
-from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.parallel import run_batches
@@ -122,8 +121,7 @@ def write_import_plan(
             continue
         if any(lengths.is_remarkable(shape.length, length) for shape in found):
             uneven.append(f"{video.video_id} ({' and '.join(str(shape.length) for shape in found)} snippets)")
-        source = VideoSource(video.video_id, video.uri)
-        rows += chunk_rows(source, length, chunk_snippets, duration, timeline)
+        rows += chunk_rows(video.source, length, chunk_snippets, duration, timeline)
     if uneven:
         logger.warning(
             "the sources of %d videos differ in length and are cut, such as %s", len(uneven), uneven[0]

@@ -16,7 +16,7 @@ from pipeline.features.published.arrays import ArrayFile, choose_array, open_arr
 from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.layout import ArrayRule, as_snippets, to_half
 from pipeline.features.published.places import Place, PlaceReader
-from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
+from pipeline.features.schema import CHUNK_SCHEMA, FEATURES_SCHEMA
 from pipeline.features.store import join_error
 
 Chunks = list[dict[str, Any]]
@@ -44,7 +44,7 @@ class ChunkReader:
         """
         waiting: dict[Place, tuple[str, Chunks]] = {}
         with PlaceReader() as reader:
-            rows = batch.select(PLAN_SCHEMA.names).to_pylist()
+            rows = batch.select(CHUNK_SCHEMA.names).to_pylist()
             for video_id, group in groupby(rows, key=lambda row: row["video_id"]):
                 if video_id not in self.places:
                     continue
@@ -114,7 +114,7 @@ class ChunkReader:
         message = None if error is None else join_error(error.kind, str(error))
         return pa.Table.from_arrays(
             [
-                *(pa.array([chunk[field.name]], type=field.type) for field in PLAN_SCHEMA),
+                *(pa.array([chunk[field.name]], type=field.type) for field in CHUNK_SCHEMA),
                 pa.array([self.dim], type=pa.int32()),
                 large_binary_row(features),
                 pa.array([message], type=pa.string()),

@@ -1,0 +1,66 @@
+"""Parquet files at URLs: written whole, and read so that a damaged one is named."""
+
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.errors import InputError
+
+Result = TypeVar("Result")
+
+
+class DamagedFileError(InputError):
+    """A file is not the whole Parquet file that was written; `url` is its URL."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"{url}: damaged, not a whole Parquet file ({reason}); run the command that wrote it again, which makes "
+            "it anew"
+        )
+
+    def __reduce__(self) -> tuple[type["DamagedFileError"], tuple[str, str]]:
+        return DamagedFileError, (self.url, self.reason)
+
+
+def list_parquet(folder: str) -> list[str]:
+    """URLs of the `.parquet` files below a folder, sorted; none where there is no folder."""
+    return [file.url for file in storage.list_files(folder) if file.url.endswith(".parquet")]
+
+
+def read_table(url: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table in one file. Raises DamagedFileError, or InputError where it cannot be read."""
+    return read_file(url, lambda file: file.read(columns=None if columns is None else list(columns)))
+
+
+def read_file(url: str, read: Callable[[pq.ParquetFile], Result]) -> Result:
+    """What `read` makes of one file, open while it runs; raises as `read_table` does."""
+
+    def parse(stream: BinaryIO) -> Result:
+        try:
+            with pq.ParquetFile(stream) as file:
+                return read(file)
+        except pa.ArrowException as error:
+            raise DamagedFileError(url, _first_line(error)) from error
+        except OSError as error:
+            if error.errno is not None or type(error) is not OSError:
+                raise  # the storage's
+            raise DamagedFileError(
+                url, _first_line(error)
+            ) from error  # pyarrow's, of a page that makes no sense
+
+    return storage.read_with(url, parse)
+
+
+def write_table(url: str, table: pa.Table) -> None:
+    """Replace one file, atomically. Raises InputError where it cannot be written."""
+    with storage.replace_atomically(url) as stream:
+        pq.write_table(table, stream, compression="zstd")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0]
