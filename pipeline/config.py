@@ -474,7 +474,7 @@ class MergeOverride(Settings):
 class PredictConfig(Settings):
     """Settings of jobs/predict.py."""
 
-    run: str | None = Field(None, description="URL of the training run whose last checkpoint predicts")
+    run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
     checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
     store: Url = Field(description="URL of the feature store")
     out: Url = Field(description="URL of the folder for predictions/ and segments/")

@@ -1,6 +1,7 @@
 """The folder that prediction writes.
 
 <out>/provenance.json   what made it: a folder belongs to one checkpoint and one set of settings
+<out>/detector/         what made them: a copy of the checkpoint, without what only training needs
 <out>/plan/             one row a video to be predicted
 <out>/predictions/      one row a video, with all its segments
 <out>/checkpoint/       Ray Data's record of the videos that are done
@@ -80,12 +81,14 @@ class PredictionFolder:
             if before.get(key) != now.get(key)
         ]
         if changed:
+            own = self.folder("detector")
+            those = f"checkpoint={own} goes on with those" if storage.exists(own) else "choose those"
             raise InputError(
-                f"out={url}: holds other predictions ({'; '.join(changed)}); choose those or another out="
+                f"out={url}: holds other predictions ({'; '.join(changed)}); {those}, or another out="
             )
 
     def folder(self, name: str) -> str:
-        """URL of one of the folders (`plan`, `predictions`, `checkpoint`, `segments`, `failures`)."""
+        """URL of one of the folders (`detector`, `plan`, `predictions`, `checkpoint`, `segments`, `failures`)."""
         return storage.join(self.url, name)
 
     def outcomes(self) -> dict[str, str | None]:

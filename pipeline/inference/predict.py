@@ -16,6 +16,7 @@ from pipeline.inference.trained import check_features, find_checkpoint, settings
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
+from pipeline.training.checkpoint import copy_to_predict
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ def predict(config: PredictConfig) -> Summary:
     if pending:
         connect(config.ray)
         out.write_plan(complete)
-        _run_graph(config, info.url, store, out, len(pending), redo)
+        # A training that goes on deletes old checkpoints, and actors start at any time.
+        copy_to_predict(info, out.folder("detector"))
+        _run_graph(config, out.folder("detector"), store, out, len(pending), redo)
     seconds = time.monotonic() - started
     if pending or out.lacks_segments():
         out.write_segments()
