@@ -281,10 +281,10 @@ class WindowConfig(Settings):
     )
     length: PositiveInt = Field(128, description="snippets in a window; without meaning for mode=whole")
     train_step: PositiveInt = Field(
-        32, description="snippets between training windows; below 1, part of length (1 - overlap)"
+        32, description="snippets between training windows; 0.25 or 1.0 is a part of length (1 - overlap)"
     )
     test_step: PositiveInt = Field(
-        96, description="snippets between test windows; below 1, part of length (1 - overlap)"
+        96, description="snippets between test windows; 0.25 or 1.0 is a part of length (1 - overlap)"
     )
     train_last: Literal["shift", "pad"] = Field(
         "shift", description="last training window of a video: shifted left until full, or short and padded"
@@ -310,14 +310,15 @@ class WindowConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _steps_in_snippets(cls, values: Any) -> Any:
-        """Steps given as part of the window's length become snippets."""
+        """Steps given as part of the window's length become snippets: 1.0 is all of it, and 1 is one snippet."""
         if not isinstance(values, dict):
             return values
         length = values.get("length", cls.model_fields["length"].default)
+        known = isinstance(length, int | float) and length >= 1
         parts = {
             name: max(1, round(values[name] * length))
             for name in ("train_step", "test_step")
-            if isinstance(values.get(name), float) and 0 < values[name] < 1 and isinstance(length, int)
+            if known and isinstance(values.get(name), float) and 0 < values[name] <= 1
         }
         return values | parts
 
