@@ -24,11 +24,17 @@ class Correction(MLP):
             return super().forward(content.to(self.output.weight.dtype))
 
 
-def class_logits(dim: int, num_classes: int, prior: float) -> nn.Linear:
-    """The layer from content to class logits; every class starts at the probability `prior`."""
-    layer = nn.Linear(dim, num_classes)
-    nn.init.constant_(layer.bias, -math.log((1 - prior) / prior))
-    return layer
+class ClassLogits(nn.Linear):
+    """From content to class logits; every class starts at the probability `prior`."""
+
+    def __init__(self, dim: int, num_classes: int, prior: float) -> None:
+        super().__init__(dim, num_classes)
+        nn.init.constant_(self.bias, -math.log((1 - prior) / prior))
+
+    def forward(self, content: Tensor) -> Tensor:
+        # Outside autocast: bfloat16 has a few hundred logits that matter, so that rankings would be full of ties.
+        with torch.autocast(content.device.type, enabled=False):
+            return super().forward(content.to(self.weight.dtype))
 
 
 class DetectionHead(nn.Module):
@@ -43,7 +49,7 @@ class DetectionHead(nn.Module):
 
     def __init__(self, dim: int, num_classes: int, prior: float, width_bias: float = 0.0) -> None:
         super().__init__()
-        self.classes = class_logits(dim, num_classes, prior)
+        self.classes = ClassLogits(dim, num_classes, prior)
         self.box = Correction(dim, 2)
         with torch.no_grad():
             self.box.output.bias[1] = width_bias

@@ -292,10 +292,10 @@ class WindowConfig(Settings):
     )
     length: PositiveInt = Field(128, description="snippets in a window; without meaning for mode=whole")
     train_step: PositiveInt = Field(
-        32, description="snippets between training windows; below 1, part of length (1 - overlap)"
+        32, description="snippets between training windows; 0.25 or 1.0 is a part of length (1 - overlap)"
     )
     test_step: PositiveInt = Field(
-        96, description="snippets between test windows; below 1, part of length (1 - overlap)"
+        96, description="snippets between test windows; 0.25 or 1.0 is a part of length (1 - overlap)"
     )
     train_last: Literal["shift", "pad"] = Field(
         "shift", description="last training window of a video: shifted left until full, or short and padded"
@@ -321,14 +321,15 @@ class WindowConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _steps_in_snippets(cls, values: Any) -> Any:
-        """Steps given as part of the window's length become snippets."""
+        """Steps given as part of the window's length become snippets: 1.0 is all of it, and 1 is one snippet."""
         if not isinstance(values, dict):
             return values
         length = values.get("length", cls.model_fields["length"].default)
+        known = isinstance(length, int | float) and length >= 1
         parts = {
             name: max(1, round(values[name] * length))
             for name in ("train_step", "test_step")
-            if isinstance(values.get(name), float) and 0 < values[name] < 1 and isinstance(length, int)
+            if known and isinstance(values.get(name), float) and 0 < values[name] <= 1
         }
         return values | parts
 
@@ -412,6 +413,7 @@ class TrainConfig(Settings):
     max_failures: int = Field(
         3, ge=0, description="times to start again from the last checkpoint when workers die"
     )
+    force: bool = _force("run")
     ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
@@ -485,7 +487,7 @@ class MergeOverride(Settings):
 class PredictConfig(Settings):
     """Settings of jobs/predict.py."""
 
-    run: str | None = Field(None, description="URL of the training run whose last checkpoint predicts")
+    run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
     checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
     store: Url = Field(description="URL of the feature store")
     out: Url = Field(description="URL of the folder for predictions/ and segments/")
@@ -496,6 +498,7 @@ class PredictConfig(Settings):
     )
     retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = _force("folder")
     ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
@@ -665,6 +668,7 @@ class ExportFeaturesConfig(Settings):
     )
     cpus: PositiveFloat = Field(0.5, description="CPUs an exporting task asks Ray for")
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = _force("folder")
     ray: RayConfig = RayConfig()
 
 

@@ -12,7 +12,7 @@ from models.dualdetr.config import DualDETRConfig
 from models.dualdetr.queries import Contents, Positions, Queries
 from models.dualdetr.refinement import ContentRefinement, refine
 from models.dualdetr.streams import branches_of, streams_of
-from models.heads import Correction, class_logits
+from models.heads import ClassLogits, Correction
 from models.levels import Tokens
 from models.positions import sine_embedding
 from models.segments import inverse_sigmoid
@@ -78,7 +78,7 @@ class DecoderLayer(nn.Module):
         # The boundary level alone has nothing else to tell classes from.
         self.class_streams = ["instance"] if "instance" in names else ["start", "end"]
         width = sum(stream.width for stream in streams if stream.name in self.class_streams)
-        self.classes = class_logits(width, config.num_classes, config.class_prior)
+        self.classes = ClassLogits(width, config.num_classes, config.class_prior)
 
     def forward(
         self, queries: Queries, embeddings: Mapping[str, Tensor], memory: Mapping[str, Tokens]

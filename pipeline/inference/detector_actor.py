@@ -12,6 +12,7 @@ from pipeline.features.store import FeatureStore, VideoFeatures, join_error
 from pipeline.inference.detect import detect_videos
 from pipeline.inference.tables import VideoOutcome, predictions_table
 from pipeline.inference.trained import load_trained
+from pipeline.outages import OutageError, be_patient
 from pipeline.training.feature_cache import FeatureCache
 
 
@@ -20,6 +21,7 @@ class DetectorActor:
 
     def __init__(self, checkpoint: str, store: str, merge: MergeConfig, config: DetectConfig) -> None:
         """Load the checkpoint at URL `checkpoint`, and open the store at URL `store`."""
+        be_patient()
         torch.set_num_threads(max(1, int(config.cpus)))
         self.device = torch.device("cuda" if config.gpus else "cpu")
         self.trained = load_trained(checkpoint, self.device)
@@ -45,6 +47,8 @@ class DetectorActor:
                 device=self.device,
             )
             return [VideoOutcome(video.video_id, detections) for video, detections in found]
+        except OutageError:
+            raise  # no fact about any video
         except Exception as error:
             if len(videos) == 1:
                 kind = (

@@ -1,29 +1,35 @@
 """The folder that prediction writes.
 
 <out>/provenance.json   what made it: a folder belongs to one checkpoint and one set of settings
+<out>/detector/         what made them: a copy of the checkpoint, without what only training needs
 <out>/plan/             one row a video to be predicted
 <out>/predictions/      one row a video, with all its segments
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
+<out>/flattened.json    the files of predictions/ that segments/ tells of, all of it; absent while that is being made
 <out>/failures/         one row a video that was lost
 """
 
 import json
+import logging
 import posixpath
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.config import MergeConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, failures_table
 from pipeline.inference.tables import flatten
 
+logger = logging.getLogger(__name__)
+
+_FLATTENED = "flattened.json"
 _PLAN_SCHEMA = pa.schema([pa.field("video_id", pa.string(), nullable=False)])
 
 
@@ -70,8 +76,7 @@ class PredictionFolder:
         self.url = storage.absolute(url)
         self.provenance = provenance
         name = storage.join(self.url, "provenance.json")
-        if not storage.exists(name):
-            storage.write_bytes(name, provenance.to_json())
+        if storage.create_exclusively(name, provenance.to_json()):
             return
         before, now = _flat(storage.read_bytes(name)), _flat(provenance.to_json())
         changed = [
@@ -80,13 +85,26 @@ class PredictionFolder:
             if before.get(key) != now.get(key)
         ]
         if changed:
+            own = self.folder("detector")
+            those = f"checkpoint={own} goes on with those" if storage.exists(own) else "choose those"
             raise InputError(
-                f"out={url}: holds other predictions ({'; '.join(changed)}); choose those or another out="
+                f"out={url}: holds other predictions ({'; '.join(changed)}); {those}, or another out="
             )
 
     def folder(self, name: str) -> str:
-        """URL of one of the folders (`plan`, `predictions`, `checkpoint`, `segments`, `failures`)."""
+        """URL of one of the folders (`detector`, `plan`, `predictions`, `checkpoint`, `segments`, `failures`)."""
         return storage.join(self.url, name)
+
+    def heal(self) -> None:
+        """Remove what earlier runs left half-written or damaged; its videos are predicted again."""
+        storage.remove_partial(self.url)
+        for name in ("predictions", "segments"):
+            for url in parquet.list_parquet(self.folder(name)):
+                try:
+                    parquet.read_file(url, lambda file: file.metadata)
+                except parquet.DamagedFileError:
+                    logger.warning("%s: damaged; it is made again", url)
+                    storage.remove(url)
 
     def outcomes(self) -> dict[str, str | None]:
         """Every predicted video with its error, None where all went well.
@@ -94,8 +112,8 @@ class PredictionFolder:
         A video that was tried again has two rows, and the good one counts.
         """
         outcomes: dict[str, str | None] = {}
-        for url in self._files("predictions"):
-            rows = _read(url, columns=["video_id", "error"]).to_pylist()
+        for url in parquet.list_parquet(self.folder("predictions")):
+            rows = parquet.read_table(url, columns=["video_id", "error"]).to_pylist()
             for row in rows:
                 if outcomes.get(row["video_id"], "") is not None:
                     outcomes[row["video_id"]] = row["error"]
@@ -104,51 +122,46 @@ class PredictionFolder:
     def write_plan(self, video_ids: Sequence[str]) -> None:
         """Replace `plan/` by these videos."""
         table = pa.table({"video_id": video_ids}, schema=_PLAN_SCHEMA)
-        _write(storage.join(self.folder("plan"), "videos.parquet"), table)
+        parquet.write_table(storage.join(self.folder("plan"), "videos.parquet"), table)
 
     def lacks_segments(self) -> bool:
-        """Whether a stopped run has left predictions that are not in `segments/` yet."""
-        return self._names("segments") != self._names("predictions")
+        """Whether `segments/` may not tell all that is in `predictions/`, or some of it twice."""
+        told = storage.join(self.url, _FLATTENED)
+        if not storage.exists(told) or self.names("segments") != self.names("predictions"):
+            return True
+        return set(json.loads(storage.read_bytes(told))) != self.names("predictions")
 
     def write_segments(self) -> None:
         """Make `segments/` say what `predictions/` says; each video once."""
-        for name in self._names("segments") - self._names("predictions"):
+        storage.remove(storage.join(self.url, _FLATTENED))
+        for name in self.names("segments") - self.names("predictions"):
             storage.remove(storage.join(self.folder("segments"), name))
         seen = pa.array([], type=pa.string())
-        for url in self._files("predictions"):
-            predictions = _read(url)
-            new = pc.and_(
-                pc.is_null(predictions["error"]),
-                pc.invert(pc.is_in(predictions["video_id"], value_set=seen)),
-            )
+        for url in parquet.list_parquet(self.folder("predictions")):
+            predictions = parquet.read_table(url)
+            predictions = predictions.filter(pc.is_null(predictions["error"]))
+            ids = predictions["video_id"].combine_chunks()
+            _, first = np.unique(ids.dictionary_encode().indices.to_numpy(), return_index=True)
+            predictions = predictions.take(np.sort(first))
+            new = pc.invert(pc.is_in(predictions["video_id"], value_set=seen))
             predictions = predictions.filter(new)
             seen = pa.concat_arrays([seen, predictions["video_id"].combine_chunks()])
-            _write(storage.join(self.folder("segments"), posixpath.basename(url)), flatten(predictions))
+            name = storage.join(self.folder("segments"), posixpath.basename(url))
+            parquet.write_table(name, flatten(predictions))
+        names = sorted(self.names("predictions"))
+        storage.write_bytes(storage.join(self.url, _FLATTENED), json.dumps(names, indent=1).encode())
 
     def write_failures(self, failures: Sequence[Failure]) -> None:
         """Replace `failures/` by these."""
         url = storage.join(self.folder("failures"), "predict.parquet")
         if failures:
-            _write(url, failures_table(list(failures)))
+            parquet.write_table(url, failures_table(list(failures)))
         else:
             storage.remove(url)
 
-    def _files(self, name: str) -> list[str]:
-        files = storage.list_files(self.folder(name))
-        return [file.url for file in files if file.url.endswith(".parquet")]
-
-    def _names(self, name: str) -> set[str]:
-        return {posixpath.basename(url) for url in self._files(name)}
-
-
-def _read(url: str, columns: list[str] | None = None) -> pa.Table:
-    with storage.open_read(url) as stream:
-        return pq.read_table(stream, columns=columns)
-
-
-def _write(url: str, table: pa.Table) -> None:
-    with storage.replace_atomically(url) as stream:
-        pq.write_table(table, stream, compression="zstd")
+    def names(self, folder: str) -> set[str]:
+        """Names of the Parquet files in one of the folders."""
+        return {posixpath.basename(url) for url in parquet.list_parquet(self.folder(folder))}
 
 
 def _flat(content: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 
 import ray.data
 
-from pipeline.config import PredictConfig
+from pipeline.config import PredictConfig, TrainConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
 from pipeline.features.store import FeatureStore, split_error
@@ -13,9 +13,11 @@ from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.schema import PREDICTIONS_SCHEMA
 from pipeline.inference.trained import check_features, find_checkpoint, settings_of
+from pipeline.lease import hold
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
+from pipeline.training.checkpoint import CheckpointInfo, copy_to_predict
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +28,21 @@ _BYTES_PER_DETECTION = 32
 
 
 def predict(config: PredictConfig) -> Summary:
-    """Detect the actions of a store's videos; the same command continues after any stop."""
+    """Detect the actions of a store's videos; the same command continues after any stop.
+
+    Raises InputError where another job writes into the folder.
+    """
     info = find_checkpoint(config.run, config.checkpoint)
     trained = settings_of(info)
     store = FeatureStore(config.store)
     check_features(info, store.spec, config.store, config.allow_feature_mismatch)
+    with hold(config.out, "out", "predict", config.force):
+        return _predict(config, info, trained, store)
+
+
+def _predict(
+    config: PredictConfig, info: CheckpointInfo, trained: TrainConfig, store: FeatureStore
+) -> Summary:
     out = PredictionFolder(
         config.out,
         Provenance(
@@ -48,6 +60,7 @@ def predict(config: PredictConfig) -> Summary:
         raise InputError(
             f"store={config.store}: has no complete video ({len(unusable)} incomplete); run extract"
         )
+    out.heal()
     before = out.outcomes()
     lost = frozenset(video_id for video_id in complete if before.get(video_id))
     redo = lost if config.retry_failed else frozenset()
@@ -61,7 +74,9 @@ def predict(config: PredictConfig) -> Summary:
     if pending:
         connect(config.ray)
         out.write_plan(complete)
-        _run_graph(config, info.url, store, out, len(pending), redo)
+        # A training that goes on deletes old checkpoints, and actors start at any time.
+        copy_to_predict(info, out.folder("detector"))
+        _run_graph(config, out.folder("detector"), store, out, len(pending), redo)
     seconds = time.monotonic() - started
     if pending or out.lacks_segments():
         out.write_segments()
@@ -125,6 +140,7 @@ def _run_graph(
         expected_rows=pending,
         unit="videos",
         redo=redo,
+        there=out.names("predictions"),
     )
 
 

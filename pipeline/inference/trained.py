@@ -1,5 +1,6 @@
 """A trained detector, ready to use, from what its checkpoint says."""
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +10,19 @@ from pipeline import storage
 from pipeline.config import TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
-from pipeline.training.checkpoint import CheckpointInfo, last_checkpoint, load_weights, read_info
+from pipeline.training.checkpoint import (
+    TO_PREDICT,
+    CheckpointInfo,
+    DamagedError,
+    check_files,
+    load_weights,
+    read_info,
+    search_checkpoints,
+)
 from pipeline.training.hyperparameters import build
 from pipeline.training.normalisation import NormalisedDetector
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,16 +35,27 @@ class TrainedDetector:
 
 
 def find_checkpoint(run: str | None, checkpoint: str | None) -> CheckpointInfo:
-    """The checkpoint that a command names: `checkpoint` itself, or the last one of `run`.
+    """The checkpoint that a command names: `checkpoint` itself, or the last one of `run` whose weights are whole.
 
-    Raises InputError where there is none.
+    Its weights are read and compared with their digest; one line tells of each newer checkpoint of `run` that is
+    damaged.
+
+    Raises InputError where there is none, naming the damaged file where that is why.
     """
     if checkpoint:
-        return read_info(storage.absolute(checkpoint))
+        info = read_info(storage.absolute(checkpoint))
+        try:
+            check_files(info, TO_PREDICT)
+        except DamagedError as error:
+            raise InputError(f"{error}; put the file back from a copy, or give another checkpoint=") from None
+        return info
     assert run is not None  # PredictConfig asks for one of the two
-    found = last_checkpoint(run)
+    search = search_checkpoints(run, TO_PREDICT)
+    found = search.last(run)
     if found is None:
         raise InputError(f"run={run}: has no complete checkpoint; run train first")
+    for line in search.damaged:
+        logger.warning("%s; %s is used", line, found.url)
     return found
 
 

@@ -1,16 +1,17 @@
 """Checkpoints: weights, optimiser state and everything that is needed to use or continue them.
 
-    <run>/checkpoints/epoch_0007/checkpoint.json          the rest: resolved config, labels, FeatureSpec,
-    history <run>/checkpoints/epoch_0007/model.safetensors        weights and feature statistics
-    <run>/checkpoints/epoch_0007/optimiser.safetensors    AdamW's moments, by parameter name
+    <run>/checkpoints/epoch_00007/model.safetensors        weights and feature statistics
+    <run>/checkpoints/epoch_00007/optimiser.safetensors    AdamW's moments, by parameter name
+    <run>/checkpoints/epoch_00007/checkpoint.json          the rest: resolved config, labels, FeatureSpec, history
 
-Nothing in them is ever executed when they are read.
+`checkpoint.json` is written last and says what the others must be: a folder without it was only begun, and one whose
+files are not so is damaged. Nothing in them is ever executed when they are read.
 """
 
 import hashlib
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,12 +23,22 @@ from torch import Tensor, nn
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
+from pipeline.training.patience import patiently, write_patiently
 
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 _INFO = "checkpoint.json"
 _WEIGHTS = "model.safetensors"
 _OPTIMISER = "optimiser.safetensors"
 _FORMAT = 1
+_BLOCK_BYTES = 1 << 22
+
+# The files that a use of a checkpoint reads.
+TO_PREDICT = (_WEIGHTS,)
+TO_RESUME = (_WEIGHTS, _OPTIMISER)
+
+
+class DamagedError(InputError):
+    """A file of a checkpoint is not what was written; the line names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,12 @@ def save_checkpoint(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Write a checkpoint into the folder `url`, `checkpoint.json` last."""
+    """Write a checkpoint into the folder `url`, `checkpoint.json` last.
+
+    What is there already stops being a checkpoint before anything of it is replaced. Storage that is away for some
+    minutes is waited for.
+    """
+    patiently(lambda: storage.remove(storage.join(url, _INFO)), url)
     contents = {
         _WEIGHTS: safetensors.torch.save(
             {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
@@ -99,7 +115,7 @@ def save_checkpoint(
     }
     files = {}
     for name, content in contents.items():
-        storage.write_bytes(storage.join(url, name), content)
+        write_patiently(storage.join(url, name), content)
         files[name] = asdict(StoredTensors(len(content), hashlib.sha256(content).hexdigest()))
     info = {
         "format": _FORMAT,
@@ -110,11 +126,15 @@ def save_checkpoint(
         "config": config,
         "files": files,
     }
-    storage.write_bytes(storage.join(url, _INFO), json.dumps(info, indent=1).encode())
+    write_patiently(storage.join(url, _INFO), json.dumps(info, indent=1).encode())
 
 
 def read_info(url: str) -> CheckpointInfo:
-    """What a checkpoint says of itself. Raises InputError where there is none or it cannot be understood."""
+    """What a checkpoint says of itself.
+
+    Raises InputError where there is none or another version of raytad wrote it, DamagedError where it cannot be
+    understood.
+    """
     name = storage.join(url, _INFO)
     if not storage.exists(name):
         raise InputError(f"{url}: no checkpoint there ({_INFO} is missing)")
@@ -122,39 +142,102 @@ def read_info(url: str) -> CheckpointInfo:
         values = json.loads(storage.read_bytes(name))
         if values["format"] != _FORMAT:
             raise InputError(f"{name}: has format {values['format']}, this version of raytad reads {_FORMAT}")
-        progress = values["progress"]
+        progress, files = values["progress"], values["files"]
         return CheckpointInfo(
             url=url,
             progress=Progress(progress["epoch"], progress["step"], tuple(progress["history"])),
             labels=tuple(values["labels"]),
             feature_spec=FeatureSpec.from_json(json.dumps(values["feature_spec"]).encode(), name),
             config=values["config"],
-            files={file: StoredTensors(**stored) for file, stored in values["files"].items()},
+            files={name: StoredTensors(**files[name]) for name in TO_RESUME},
         )
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name}: not a checkpoint's description ({error!r})") from error
+        raise DamagedError(f"{name}: damaged (not a checkpoint's description: {error!r})") from error
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a look for a run's last checkpoint has found.
+
+    Attributes:
+        found: the newest one that is whole, or None.
+        damaged: a line for each newer one, naming the file and what is wrong.
+    """
+
+    found: CheckpointInfo | None
+    damaged: tuple[str, ...]
+
+    def last(self, run: str) -> CheckpointInfo | None:
+        """The one that was found. Raises InputError where `run` has only damaged ones."""
+        if self.found is None and self.damaged:
+            raise InputError(
+                f"{self.damaged[0]}; run={run} has no other checkpoint: put the file back from a copy, or train into "
+                "another run="
+            )
+        return self.found
+
+
+def search_checkpoints(run: str, needed: Collection[str]) -> Search:
+    """Look for the newest checkpoint of a run whose `needed` files are what was written; they are read for it.
+
+    A folder without `checkpoint.json` was only begun by a killed run, and is passed over.
+
+    Raises InputError where the storage cannot be read: what cannot be seen is not damaged.
+    """
+    folders = {}
+    for file in storage.list_files(storage.join(run, CHECKPOINTS)):
+        folder, name = posixpath.split(file.url)
+        if name == _INFO:
+            folders[folder] = file
+    damaged = []
+    for folder in sorted(folders, reverse=True):
+        try:
+            info = read_info(folder)
+            check_files(info, needed)
+        except DamagedError as error:
+            damaged.append(str(error))
+        else:
+            return Search(info, tuple(damaged))
+    return Search(None, tuple(damaged))
 
 
 def last_checkpoint(run: str) -> CheckpointInfo | None:
-    """The newest complete checkpoint of a run, or None where it has none.
+    """The newest checkpoint that a run can go on from, or None where it has none.
 
-    A folder counts as complete when its description is there and names the sizes that its files have; one
-    that a killed run had begun to copy is passed over.
+    Raises InputError where it has only damaged ones.
     """
-    folders: dict[str, dict[str, int]] = {}
-    for file in storage.list_files(storage.join(run, CHECKPOINTS)):
-        folder, name = posixpath.split(file.url)
-        folders.setdefault(folder, {})[name] = file.size
-    for folder in sorted((f for f, sizes in folders.items() if _INFO in sizes), reverse=True):
+    return search_checkpoints(run, TO_RESUME).last(run)
+
+
+def check_files(info: CheckpointInfo, needed: Collection[str]) -> None:
+    """Read `needed` files of a checkpoint. Raises DamagedError where one is not what was written."""
+    for name in needed:
+        for _ in _checked_blocks(info, name):
+            pass
+
+
+def copy_to_predict(info: CheckpointInfo, url: str) -> None:
+    """Copy what prediction needs of a checkpoint into the folder `url`, unless it is there.
+
+    Raises InputError where the checkpoint is not there any more, DamagedError where it is damaged.
+    """
+    target = storage.join(url, _INFO)
+    if storage.exists(target):
         try:
-            info = read_info(folder)
-        except InputError:
-            continue
-        if all(folders[folder].get(name) == stored.size for name, stored in info.files.items()):
-            return info
-    return None
+            held = read_info(url)
+            if held.digest == info.digest:
+                check_files(held, TO_PREDICT)
+                return
+        except DamagedError:
+            pass  # made anew
+        storage.remove(target)
+    for name in TO_PREDICT:
+        with storage.replace_atomically(storage.join(url, name)) as stream:
+            for block in _checked_blocks(info, name):
+                stream.write(block)
+    storage.write_bytes(target, storage.read_bytes(storage.join(info.url, _INFO)))
 
 
 def load_weights(info: CheckpointInfo, model: nn.Module) -> None:
@@ -189,13 +272,27 @@ def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> It
             yield f"{name}//{key}", value.detach().cpu().contiguous()
 
 
+def _checked_blocks(info: CheckpointInfo, name: str) -> Iterator[bytes]:
+    """A file of a checkpoint, block by block. Raises DamagedError after the last where it is not what was written."""
+    url = storage.join(info.url, name)
+    stored, digest, size = info.files[name], hashlib.sha256(), 0
+    if not storage.exists(url):
+        raise DamagedError(f"{url}: missing, though the checkpoint was whole once")
+    with storage.open_read(url) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+            size += len(block)
+            yield block
+    if size != stored.size:
+        raise DamagedError(f"{url}: damaged ({size} bytes, and {stored.size} were written)")
+    if digest.hexdigest() != stored.sha256:
+        raise DamagedError(f"{url}: damaged (its SHA-256 is not the one that was written)")
+
+
 def _read_tensors(info: CheckpointInfo, name: str) -> dict[str, Tensor]:
-    content = storage.read_bytes(storage.join(info.url, name))
-    if hashlib.sha256(content).hexdigest() != info.files[name].sha256:
-        raise InputError(
-            f"{storage.join(info.url, name)}: damaged (its SHA-256 is not the one that was written)"
-        )
+    content = b"".join(_checked_blocks(info, name))
     try:
         return safetensors.torch.load(content)
     except SafetensorError as error:
-        raise InputError(f"{storage.join(info.url, name)}: not a safetensors file ({error})") from error
+        url = storage.join(info.url, name)
+        raise DamagedError(f"{url}: damaged (not a safetensors file: {error})") from error

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from pipeline.features.store import FeatureStore
+from pipeline.training.patience import patiently
 from pipeline.training.windows import Window
 
 
@@ -28,11 +29,13 @@ class FeatureCache:
         """Features of a window, `[window.length, dim]` float16, or as many rows as it is rescaled to; not to be
         written to.
 
-        Raises InputError where the store lacks them.
+        Storage that is away for some minutes is waited for. Raises InputError where the store lacks them.
         """
         video = self._admit(window.video_id)
         if video is None:
-            features = self._store.load_range(window.video_id, window.start, window.stop)
+            features = patiently(
+                lambda: self._store.load_range(window.video_id, window.start, window.stop), self._store.url
+            )
         else:
             features = video.result()[window.start : window.stop]
         return window.rescaling.apply(features) if window.rescaling else features
@@ -51,7 +54,7 @@ class FeatureCache:
             video: Future[np.ndarray] = Future()
             self._videos[video_id] = video
         try:
-            video.set_result(self._store.load(video_id))
+            video.set_result(patiently(lambda: self._store.load(video_id), self._store.url))
         except BaseException as error:
             video.set_exception(error)
         return video

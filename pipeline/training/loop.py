@@ -1,11 +1,9 @@
 """What each training process does, epoch by epoch."""
 
 import logging
-from tempfile import TemporaryDirectory
 from typing import TypedDict
 
 import numpy as np
-import ray.train
 import ray.train.torch
 import torch
 from ray.train.collective import broadcast_from_rank_zero
@@ -14,8 +12,11 @@ from torch import Tensor
 
 from models.criterion import SetCriterion
 from models.detection import Target
+from pipeline import storage
 from pipeline.training.batches import epoch_batches, map_ahead, pad_windows
 from pipeline.training.checkpoint import (
+    CHECKPOINTS,
+    CheckpointInfo,
     Progress,
     checkpoint_name,
     last_checkpoint,
@@ -29,16 +30,14 @@ from pipeline.training.feature_statistics import feature_statistics
 from pipeline.training.hyperparameters import build, criterion_config
 from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
+from pipeline.training.patience import patiently
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.reporter import Reporter
+from pipeline.training.retention import delete_outdated
 from pipeline.training.standing import Teller
 from pipeline.training.step import DivergedError, Share, TrainStep
 from pipeline.training.validation import validate
 from pipeline.training.workers import Workers
-
-# Ray ranks checkpoints by this; one that was not validated ranks below all others.
-SCORE = "det_map"
-_NOT_VALIDATED = -1.0
 
 
 class LoopConfig(TypedDict):
@@ -54,7 +53,9 @@ def train_worker(loop: LoopConfig) -> str | None:
     Returns what went wrong where the run has diverged: an exception would make Ray try the same again.
     """
     plan = loop["plan"]
-    logging.getLogger().setLevel(logging.WARNING)  # Ray tells of every checkpoint
+    logging.getLogger().setLevel(logging.WARNING)
+    # Storage clients leave tracebacks of broken connections there, besides raising what matters.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     torch.set_num_threads(max(1, int(plan.config.cpus_per_worker)))
     try:
         TrainingProcess(plan, Workers.current()).run(Teller(loop["standings"]))
@@ -101,25 +102,28 @@ class TrainingProcess:
             if reporter:
                 reporter.epoch(self.progress.step, figures)
             if last or "det_map" in figures or epoch % config.checkpoint_every == 0:
-                self._report_checkpoint()
+                self._save_checkpoint()
         if reporter:
             reporter.close()
 
     def _restore_or_prepare(self) -> None:
         """Take the run up where its last complete checkpoint left it."""
+        run = self.config.run
         # One worker looks, so that all agree even if a process of an earlier try still writes.
-        found = last_checkpoint(self.config.run) if self.workers.rank == 0 else None
+        found = patiently(lambda: last_checkpoint(run), run) if self.workers.rank == 0 else None
         url = broadcast_from_rank_zero(found.url if found else None)
         if url:
-            info = read_info(url)
-            load_weights(info, self.detector)
-            load_optimiser(info, self.detector, self.optimiser)
-            self.progress = info.progress
+            patiently(lambda: self._restore(read_info(url)), url)
         elif self.config.normalise == "standardise":
             statistics = feature_statistics(
                 self.cache, self.plan.videos, self.plan.store.spec.dim, self.workers
             )
             self.detector.set_statistics(*statistics)
+
+    def _restore(self, info: CheckpointInfo) -> None:
+        load_weights(info, self.detector)
+        load_optimiser(info, self.detector, self.optimiser)
+        self.progress = info.progress
 
     def _train_epoch(self, epoch: int, step: TrainStep, reporter: Reporter | None) -> dict[str, float]:
         """One pass over the windows: their number, the mean of each loss and gradient norm, the last rate."""
@@ -168,23 +172,22 @@ class TrainingProcess:
         ]
         return Share(features, padding_mask, targets, counts=len(mine) > 0)
 
-    def _report_checkpoint(self) -> None:
-        """Save the state through Ray Train, which copies it to the run and forgets older ones."""
-        name = checkpoint_name(self.progress.epoch)
-        figures = self.progress.history[-1]
-        metrics = {"epoch": self.progress.epoch, SCORE: figures.get("det_map", _NOT_VALIDATED)}
+    def _save_checkpoint(self) -> None:
+        """Save the state into the run, and delete the older checkpoints that are not worth keeping.
+
+        Ray Train is not told of checkpoints: its own list of them would need the storage at every moment, and forgets
+        one where a run is stopped at the wrong one.
+        """
         if self.workers.rank > 0:
-            ray.train.report(metrics, checkpoint_dir_name=name)
             return
-        with TemporaryDirectory(prefix="checkpoint-") as folder:
-            save_checkpoint(
-                folder,
-                progress=self.progress,
-                labels=self.plan.labels,
-                feature_spec=self.plan.store.spec,
-                config=self.config.model_dump(mode="json"),
-                model=self.detector,
-                optimiser=self.optimiser,
-            )
-            checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report(metrics, checkpoint=checkpoint, checkpoint_dir_name=name)
+        config = self.config
+        save_checkpoint(
+            storage.join(config.run, CHECKPOINTS, checkpoint_name(self.progress.epoch)),
+            progress=self.progress,
+            labels=self.plan.labels,
+            feature_spec=self.plan.store.spec,
+            config=config.model_dump(mode="json"),
+            model=self.detector,
+            optimiser=self.optimiser,
+        )
+        delete_outdated(config.run, self.progress, config.keep_checkpoints)

@@ -3,27 +3,27 @@
 import os
 
 import ray
-from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.callback import RayTrainCallback
 from ray.util.queue import Queue
 
-from pipeline import storage
-from pipeline.training.checkpoint import CHECKPOINTS
-from pipeline.training.loop import SCORE, train_worker
+from pipeline.training.loop import train_worker
 from pipeline.training.plan import TrainingPlan
 
-# Each checkpoint waits for the controller's next look, by default two seconds off: a small epoch's length.
+# The end of a run waits for the controller's next look, by default two seconds off.
 _LOOK_SECONDS = 0.25
 # A busy laptop takes longer than the default minute to start a few processes that import torch.
 _START_SECONDS = 300
 
 
-def build_trainer(plan: TrainingPlan, standings: Queue) -> TorchTrainer:
-    """The trainer whose `fit` brings a run to its last epoch, in a connected Ray."""
+def build_trainer(plan: TrainingPlan, standings: Queue, scratch: str) -> TorchTrainer:
+    """The trainer whose `fit` brings a run to its last epoch, in a connected Ray.
+
+    Checkpoints are the workers' own; Ray has nothing to keep but a marker in the local folder `scratch`.
+    """
     config = plan.config
-    filesystem, path = storage.arrow_filesystem(config.run)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", str(_LOOK_SECONDS))
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_SECONDS))
     if not _has_dashboard():
@@ -38,12 +38,7 @@ def build_trainer(plan: TrainingPlan, standings: Queue) -> TorchTrainer:
             resources_per_worker={"CPU": config.cpus_per_worker, "GPU": config.gpus_per_worker},
         ),
         run_config=RunConfig(
-            name=CHECKPOINTS,
-            storage_path=path,
-            storage_filesystem=filesystem,
-            checkpoint_config=CheckpointConfig(
-                num_to_keep=config.keep_checkpoints, checkpoint_score_attribute=SCORE
-            ),
+            storage_path=scratch,
             failure_config=FailureConfig(max_failures=config.max_failures),
             logging_config=LoggingConfig(log_level="WARNING"),
         ),

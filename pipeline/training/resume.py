@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 _MAY_CHANGE = frozenset(
     {
         "run", "store", "dataset.annotations", "workers", "cpus_per_worker", "gpus_per_worker", "cache_mb",
-        "validate_every", "checkpoint_every", "keep_checkpoints", "max_failures", "ray",
+        "validate_every", "checkpoint_every", "keep_checkpoints", "max_failures", "force", "ray",
     }
 )  # fmt: skip
 

@@ -2,20 +2,21 @@
 
 import json
 import logging
+from tempfile import TemporaryDirectory
 
-import ray.train
-from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
-from ray.train.v2._internal.exceptions import CheckpointManagerInitializationError
+from ray.train import WorkerGroupError
 
 from pipeline import storage
 from pipeline.config import TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
 from pipeline.job import terminal
+from pipeline.lease import hold
 from pipeline.ray_runtime import connect
 from pipeline.summary import Summary
-from pipeline.training.checkpoint import CHECKPOINTS, CheckpointInfo, last_checkpoint
+from pipeline.training.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
 from pipeline.training.hyperparameters import build, criterion_config
+from pipeline.training.patience import patiently, write_patiently
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.ray_trainer import build_trainer
 from pipeline.training.resume import check_continues
@@ -25,13 +26,21 @@ logger = logging.getLogger(__name__)
 
 
 def train(config: TrainConfig) -> Summary:
-    """Train a detector on a feature store; the same command continues after any stop."""
+    """Train a detector on a feature store; the same command continues after any stop.
+
+    Raises InputError where another job trains the run.
+    """
     config = _with_absolute_urls(config)
     plan = make_plan(config, FeatureStore(config.store))
     # A wrong hyper-parameter must show here, and not in every worker.
     build(config.model, plan.store.spec.dim, len(plan.labels), bf16=False)
     criterion_config(config.loss)
-    last = last_checkpoint(config.run)
+    with hold(config.run, "run", "train", config.force):
+        return _train(config, plan)
+
+
+def _train(config: TrainConfig, plan: TrainingPlan) -> Summary:
+    last = _last_checkpoint(config.run)
     if last:
         check_continues(last, plan)
     begun = last.progress.epoch if last else 0
@@ -45,15 +54,13 @@ def train(config: TrainConfig) -> Summary:
             config.run,
             config.workers,
         )
-        storage.write_bytes(
-            storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode()
-        )
+        write_patiently(storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode())
         connect(config.ray)
         _fit(plan)
-        last = last_checkpoint(config.run)
+        last = patiently(lambda: last_checkpoint(config.run), config.run)
     assert last is not None  # fit returns only after the last epoch's checkpoint
     metrics = storage.join(config.run, "metrics.json")
-    storage.write_bytes(metrics, json.dumps(_metrics(last, plan), indent=1).encode())
+    write_patiently(metrics, json.dumps(_metrics(last, plan), indent=1).encode())
     return Summary(
         job="train",
         unit="epochs",
@@ -80,34 +87,39 @@ def _with_absolute_urls(config: TrainConfig) -> TrainConfig:
     )
 
 
+def _last_checkpoint(run: str) -> CheckpointInfo | None:
+    """Where the run goes on; a line tells of each newer checkpoint that is damaged.
+
+    Raises InputError where all are.
+    """
+    search = search_checkpoints(run, TO_RESUME)
+    last = search.last(run)
+    if last:
+        for line in search.damaged:
+            logger.warning("%s; the run goes on from %s", line, last.url)
+    return last
+
+
 def _fit(plan: TrainingPlan) -> None:
-    """Run the workers to the last epoch. Raises InputError where the run diverges."""
+    """Run the workers to the last epoch.
+
+    Raises InputError where the run diverges, or the storage fails for longer than workers wait for it.
+    """
     config = plan.config
-    _forget_broken_snapshot(config.run)
-    with shown(terminal()) as standings:
-        result = build_trainer(plan, standings).fit()
+    with TemporaryDirectory(prefix="raytad-train-") as scratch, shown(terminal()) as standings:
+        try:
+            result = build_trainer(plan, standings, scratch).fit()
+        except WorkerGroupError as error:
+            for failure in error.worker_failures.values():
+                cause = getattr(failure, "_base_exc", failure)
+                if isinstance(cause, InputError):
+                    raise InputError(f"{cause}; the same command goes on from the last checkpoint") from None
+            raise
     if result.return_value:
         raise InputError(
             f"run={config.run}: diverged in {result.return_value}; lower optimiser.lr or set "
             "optimiser.clip_norm, and start another run="
         )
-
-
-def _forget_broken_snapshot(run: str) -> None:
-    """Ray's list of checkpoints is not written atomically, and Ray refuses to start with a broken one.
-
-    Workers find the last checkpoint without it, so all that is lost is which older ones to delete.
-    """
-    folder = storage.join(run, CHECKPOINTS)
-    snapshot = storage.join(folder, CHECKPOINT_MANAGER_SNAPSHOT_FILENAME)
-    if not storage.exists(snapshot):
-        return
-    filesystem, path = storage.arrow_filesystem(folder)
-    try:
-        ray.train.Result.from_path(path, storage_filesystem=filesystem)
-    except CheckpointManagerInitializationError as error:
-        logger.warning("%s: does not match the checkpoints there and is made anew (%s)", snapshot, error)
-        storage.remove(snapshot)
 
 
 def _metrics(last: CheckpointInfo, plan: TrainingPlan) -> dict[str, object]:

@@ -1,19 +1,28 @@
 """TensorBoard scalars in the run's folder, wherever that is."""
 
+import logging
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import storage
+from pipeline.errors import InputError
+from pipeline.training.patience import patiently
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 300.0
 
 
 class ScalarLog:
     """Curves of a run: losses, rates, gradient norm, det-mAP.
 
     A local run's event files are written in place; another's are written to a temporary folder and uploaded
-    by `flush`, so that at most what came after the last flush is lost.
+    by `flush`, so that at most what came after the last flush is lost. Curves never end a run: an upload that fails
+    is a line of log, and the next one brings all.
     """
 
     def __init__(self, run: str, first_step: int) -> None:
@@ -30,15 +39,23 @@ class ScalarLog:
             self._writer.add_scalar(f"{prefix}/{name}", value, step)
 
     def flush(self) -> None:
-        """Make everything so far durable."""
+        """Make everything so far durable, if the storage is there."""
         self._writer.flush()
-        if self._temporary:
-            for path in Path(self._folder).iterdir():
-                storage.write_bytes(storage.join(self._target, path.name), path.read_bytes())
+        self._upload(patience=0.0)
 
     def close(self) -> None:
-        """Flush and end."""
-        self.flush()
+        """Flush, waiting for storage that is away, and end."""
         self._writer.close()
+        self._upload(patience=_PATIENCE_SECONDS)
         if self._temporary:
             self._temporary.cleanup()
+
+    def _upload(self, patience: float) -> None:
+        if self._temporary is None:
+            return
+        for path in Path(self._folder).iterdir():
+            url, content = storage.join(self._target, path.name), path.read_bytes()
+            try:
+                patiently(partial(storage.write_bytes, url, content), url, patience)
+            except (InputError, OSError) as error:
+                logger.warning("%s: the curves are not uploaded for now (%s)", url, error)

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import ray
+from ray.exceptions import RayError
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 _TELL_SECONDS = 1.0
 _PLAIN_SECONDS = 15.0
+# A driver that does not take a line so soon is asked again only after a while: training must not wait for it.
+_LISTEN_SECONDS = 2.0
+_DEAF_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -50,31 +55,44 @@ class Standing:
 
 
 class Teller:
-    """The worker's end: passes a standing on about once a second, and drops the others."""
+    """The worker's end: passes a standing on about once a second, and drops the others.
+
+    Nobody needs to listen. Lines that cannot be told are dropped, and the run goes on without them.
+    """
 
     def __init__(self, queue: Queue) -> None:
-        self._queue = queue
-        self._told = 0.0
+        self._queue: Queue | None = queue
+        self._due = time.monotonic()
 
     @property
     def due(self) -> bool:
         """Whether it is time for another."""
-        return time.monotonic() - self._told >= _TELL_SECONDS
+        return self._queue is not None and time.monotonic() >= self._due
 
     def tell(self, standing: Standing) -> None:
         """Pass it on, due or not."""
-        self._told = time.monotonic()
-        self._queue.put(standing)
+        if self._queue is None:
+            return
+        self._due = time.monotonic() + _TELL_SECONDS
+        try:
+            told = self._queue.actor.put.remote(standing)
+            if not ray.wait([told], timeout=_LISTEN_SECONDS)[0]:
+                self._due = time.monotonic() + _DEAF_SECONDS
+                return
+            ray.get(told)
+        except RayError:
+            self._queue = None  # the driver's node is gone, or the driver
 
 
 @contextmanager
 def shown(console: Console) -> Iterator[Queue]:
-    """The driver's end: a queue whose standings appear on the console while the block runs.
+    """The driver's end: a queue, on its own node, whose standings appear on the console while the block runs.
 
     A terminal shows one line that changes; anything else gets a new line every quarter of a minute and the
     last one.
     """
-    queue = Queue(actor_options={"num_cpus": 0})
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
     ended = threading.Event()
     follow = _follow_live if console.is_terminal else _follow_plain
     thread = threading.Thread(target=follow, args=(queue, console, ended), daemon=True)
@@ -96,7 +114,7 @@ def _standings(queue: Queue, ended: threading.Event) -> Iterator[Standing]:
         except Empty:
             if last_look:
                 return
-        except ray.exceptions.RayActorError:
+        except RayError:
             return
 
 

@@ -1,5 +1,8 @@
+import pytest
 import torch
 
+from models import DETECTORS, build_detector
+from models.detection import decode
 from models.heads import DetectionHead
 
 
@@ -23,13 +26,28 @@ def test_boxes_correct_the_logits_of_the_reference() -> None:
     torch.testing.assert_close(boxes[..., 1:].logit(), correction[..., 1:])
 
 
-def test_boxes_keep_full_precision_under_autocast() -> None:
+def test_logits_and_boxes_keep_full_precision_under_autocast() -> None:
     head, content, reference = restless_head(), torch.randn(1, 3, 16), torch.full((1, 3, 2), 0.3)
-    _, exact = head(content, reference)
+    exact, exact_boxes = head(content, reference)
     with torch.autocast("cpu", torch.bfloat16):
         logits, boxes = head(content, reference)
-    assert logits.dtype == torch.bfloat16
-    torch.testing.assert_close(boxes, exact, atol=1e-6, rtol=1e-6)
+        of_rounded, _ = head(content.bfloat16(), reference)
+    assert logits.dtype == of_rounded.dtype == torch.float32
+    torch.testing.assert_close(logits, exact, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(boxes, exact_boxes, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_rankings_under_autocast_have_no_ties(name: str) -> None:
+    torch.manual_seed(0)
+    _, config_type = DETECTORS[name]
+    detector = build_detector(config_type.tiny(num_classes=40, num_queries=24)).eval()
+    features, padding_mask = torch.randn(1, 64, 16), torch.zeros(1, 64, dtype=torch.bool)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        output = detector(features, padding_mask)
+    scores = decode(output, top_k=200)[0].scores
+    assert scores.dtype == torch.float32
+    assert len(scores.unique()) > 0.95 * len(scores)
 
 
 def test_every_class_starts_at_the_prior() -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA, chunk_id
+from pipeline.features.schema import FEATURES_SCHEMA, as_plan, chunk_id
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
@@ -98,7 +98,7 @@ def write_store(
             )
     store = FeatureStore.create(url, spec)
     table = pa.Table.from_pylist(rows, schema=FEATURES_SCHEMA)
-    _write(storage.join(store.folder("plan"), "part.parquet"), table.select(PLAN_SCHEMA.names))
+    _write(storage.join(store.folder("plan"), "part.parquet"), as_plan(table))
     _write(storage.join(store.folder("features"), "part.parquet"), table)
     return FeatureStore(url)
 

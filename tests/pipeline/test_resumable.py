@@ -1,6 +1,7 @@
 """Exactly-once writing on local files and on a real S3 server, and the gaps of Ray's own checkpointing."""
 
 import io
+import posixpath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,6 +48,7 @@ def run(root: str, value: int, redo: frozenset[str] = frozenset()) -> None:
         expected_rows=10,
         unit="rows",
         redo=redo,
+        there={posixpath.basename(file.url) for file in storage.list_files(f"{root}/out")},
     )
 
 

@@ -9,15 +9,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import ray
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.config import ExportFeaturesConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind, failures_table
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.lease import hold
+from pipeline.outages import OutageError
 from pipeline.parallel import run_batches
 from pipeline.ray_runtime import connect
 from pipeline.summary import Summary
@@ -36,6 +37,12 @@ def export_features(config: ExportFeaturesConfig) -> Summary:
     """
     store = FeatureStore(config.store)
     videos = _chosen(store, config.only)
+    with hold(config.out, "out", "export_features", config.force):
+        return _export(config, store, videos)
+
+
+def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str, VideoFeatures]) -> Summary:
+    storage.remove_partial(config.out)
     _claim_folder(config.out, store.spec)
     _write_facts(config.out, store)
     incomplete = {video_id for video_id, video in videos.items() if not video.complete}
@@ -112,8 +119,7 @@ def _chosen(store: FeatureStore, patterns: tuple[str, ...]) -> dict[str, VideoFe
 def _claim_folder(out: str, spec: FeatureSpec) -> None:
     """Write the spec into the folder. Raises InputError where it holds features of another one."""
     url = storage.join(out, "feature_spec.json")
-    if not storage.exists(url):
-        storage.write_bytes(url, spec.to_json())
+    storage.create_exclusively(url, spec.to_json())
     differences = FeatureSpec.from_json(storage.read_bytes(url), url).differences(spec)
     if differences:
         raise InputError(
@@ -160,6 +166,8 @@ def _export_batch(
     for video_id in video_ids:
         try:
             values = store.load(video_id).astype(dtype, copy=False)
+        except OutageError:
+            raise  # no fact about any video
         except (InputError, OSError) as error:
             uri = store.index()[video_id].uri
             failures.append(Failure(video_id, uri, "export", FailureKind.UNREADABLE, str(error)))
@@ -184,5 +192,4 @@ def _write_failures(out: str, failures: list[Failure]) -> None:
     if not failures:
         storage.remove(url)
         return
-    with storage.replace_atomically(url) as stream:
-        pq.write_table(failures_table(failures), stream, compression="zstd")
+    parquet.write_table(url, failures_table(failures))

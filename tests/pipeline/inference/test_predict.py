@@ -1,5 +1,6 @@
 """Prediction by Ray Data: each video once, none lost in silence, and no features but the right ones."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipeline.compose import compose_config
 from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
+from pipeline.inference import predict as predict_module
 from pipeline.inference.predict import predict
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.inference.trained import check_features
@@ -111,6 +113,66 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
         predict(config(run, tmp_path, **{"merge.nms_tiou": 0.9}))
 
 
+def copied(run: str, folder: Path) -> str:
+    shutil.copytree(run, folder / "run")
+    return str(folder / "run")
+
+
+def test_a_training_that_goes_on_takes_no_checkpoint_away(
+    run: str, ray_local: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    run = copied(run, tmp_path)
+    graph = predict_module._run_graph
+
+    def later(*arguments: object) -> None:
+        storage.remove(run)  # when no actor has started yet
+        graph(*arguments)
+
+    monkeypatch.setattr(predict_module, "_run_graph", later)
+    summary = predict(config(run, tmp_path))
+    assert (summary.total, summary.done, summary.failed) == (7, 7, 0)
+
+    # And what was begun can be finished by its own copy, whatever has become of the run.
+    copy = f"{tmp_path}/out/detector"
+    assert predict(config("null", tmp_path, checkpoint=copy)).already_done == 7
+    monkeypatch.undo()
+    newer = Progress(2, 2, ())
+    model = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
+    save_checkpoint(
+        storage.join(run, CHECKPOINTS, checkpoint_name(2)),
+        progress=newer, labels=LABELS, feature_spec=SPEC, config=read_info(copy).config, model=model,
+        optimiser=build_optimiser(model, OptimiserConfig()),
+    )  # fmt: skip
+    with pytest.raises(
+        InputError, match=rf"checkpoint_digest was .*; checkpoint={copy} goes on with those, or"
+    ):
+        predict(config(run, tmp_path))
+
+
+def test_damaged_weights_are_one_line_before_anything_starts(run: str, tmp_path: Path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS[:1])
+    run = copied(run, tmp_path)
+    checkpoint = storage.join(run, CHECKPOINTS, checkpoint_name(1))
+    weights = Path(checkpoint, "model.safetensors")
+    whole = weights.read_bytes()
+    for damaged, problem in (
+        (whole[:-1] + b"!", "its SHA-256 is not"),
+        (whole[:-9], rf"{len(whole) - 9} bytes"),
+    ):
+        weights.write_bytes(damaged)
+        with pytest.raises(
+            InputError, match=rf"model\.safetensors: damaged \({problem}.*put the file back"
+        ) as caught:
+            predict(config(run, tmp_path))
+        assert "\n" not in str(caught.value)
+        with pytest.raises(
+            InputError, match=rf"model\.safetensors: damaged \({problem}.*another checkpoint="
+        ):
+            predict(config("null", tmp_path, checkpoint=checkpoint))
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_features_are_refused(run: str, tmp_path) -> None:
     write_store(str(tmp_path / "store"), VIDEOS[:2], replace(SPEC, timeline=Timeline(8.0, 4, 4)))
     with pytest.raises(InputError, match=r"timeline\.stride: 2 here, 4 there.*allow_feature_mismatch=true"):
@@ -139,3 +201,16 @@ def test_a_store_without_complete_videos_is_refused(run: str, tmp_path) -> None:
 def test_one_checkpoint_must_be_named(words: list[str]) -> None:
     with pytest.raises(InputError, match="give either run="):
         compose_config("predict", PredictConfig, ["store=s", "out=o", *words])
+
+
+def test_a_relative_run_means_the_same_in_every_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        compose_config("predict", PredictConfig, ["run=my/run", "store=s", "out=o"]).run
+        == f"{tmp_path}/my/run"
+    )
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with pytest.raises(InputError, match=r"run=my/run: a relative path would lie in the submitted job's"):
+        compose_config("predict", PredictConfig, ["run=my/run", "store=/s", "out=/o"])

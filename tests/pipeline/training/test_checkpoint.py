@@ -12,13 +12,17 @@ from pipeline.config import OptimiserConfig
 from pipeline.errors import InputError
 from pipeline.training.checkpoint import (
     CHECKPOINTS,
+    TO_PREDICT,
+    TO_RESUME,
     Progress,
     checkpoint_name,
+    copy_to_predict,
     last_checkpoint,
     load_optimiser,
     load_weights,
     read_info,
     save_checkpoint,
+    search_checkpoints,
 )
 from pipeline.training.hyperparameters import build
 from pipeline.training.normalisation import NormalisedDetector
@@ -106,25 +110,110 @@ def test_a_checkpoint_says_what_it_is(run: str) -> None:
     }
 
 
-def test_the_last_complete_checkpoint_is_found(run: str) -> None:
+def test_the_last_checkpoint_that_was_finished_is_found(run: str) -> None:
     assert last_checkpoint(run) is None
     trainee = Trainee(seed=0)
     urls = [trainee.save(run, epoch) for epoch in (2, 9, 10, 11)]
     storage.remove(storage.join(urls[3], "checkpoint.json"))
     weight_file = storage.join(urls[2], "model.safetensors")
     storage.write_bytes(weight_file, storage.read_bytes(weight_file)[:-10])
-    found = last_checkpoint(run)
-    assert found is not None
-    assert found.url == urls[1]
+    search = search_checkpoints(run, TO_RESUME)
+    assert search.found is not None
+    assert search.found.url == urls[1]
+    assert [line.split(": ")[0] for line in search.damaged] == [weight_file]  # and not what was only begun
+
+
+def damage(name: str) -> None:
+    """Flip the last bit of a file."""
+    content = bytearray(storage.read_bytes(name))
+    content[-1] ^= 1
+    storage.write_bytes(name, bytes(content))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimiser.safetensors", "checkpoint.json"])
+def test_a_damaged_checkpoint_is_passed_over_and_named(run: str, name: str) -> None:
+    trainee = Trainee(seed=0)
+    urls = [trainee.save(run, epoch) for epoch in (1, 2)]
+    file = storage.join(urls[1], name)
+    if name == "checkpoint.json":
+        storage.write_bytes(file, storage.read_bytes(file)[:-10])
+    else:
+        damage(file)
+    search = search_checkpoints(run, TO_RESUME)
+    assert search.found is not None
+    assert search.found.url == urls[0]
+    assert len(search.damaged) == 1
+    assert search.damaged[0].startswith(f"{file}: damaged (")
+    assert last_checkpoint(run) == search.found
+    # Only what is needed must be whole.
+    predicts = search_checkpoints(run, TO_PREDICT).found
+    assert predicts is not None
+    assert predicts.url == urls[name == "optimiser.safetensors"]
+
+    storage.remove(urls[0])
+    with pytest.raises(
+        InputError, match=rf"{name}: damaged \(.*has no other checkpoint: put the file back"
+    ) as caught:
+        last_checkpoint(run)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lost_weight_file_is_damage(tmp_path) -> None:
+    url = Trainee(seed=0).save(str(tmp_path), epoch=1)
+    storage.remove(storage.join(url, "model.safetensors"))
+    assert "model.safetensors: missing" in search_checkpoints(str(tmp_path), TO_PREDICT).damaged[0]
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_passed_over(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainee = Trainee(seed=0)
+    urls = [trainee.save(str(tmp_path), epoch) for epoch in (1, 2)]
+    read = storage.read_bytes
+
+    def away(url: str) -> bytes:
+        if url.startswith(urls[1]):
+            raise InputError(f"{url}: cannot be read")
+        return read(url)
+
+    monkeypatch.setattr(storage, "read_bytes", away)
+    with pytest.raises(InputError, match="cannot be read"):
+        last_checkpoint(str(tmp_path))
+
+
+def test_a_checkpoint_of_another_version_is_not_passed_over(tmp_path) -> None:
+    trainee = Trainee(seed=0)
+    urls = [trainee.save(str(tmp_path), epoch) for epoch in (1, 2)]
+    storage.write_bytes(storage.join(urls[1], "checkpoint.json"), json.dumps({"format": 99}).encode())
+    with pytest.raises(InputError, match="has format 99"):
+        last_checkpoint(str(tmp_path))
+
+
+def test_a_copy_predicts_when_the_checkpoint_is_gone(run: str) -> None:
+    trainee = Trainee(seed=0)
+    info, copy = read_info(trainee.save(run, epoch=1)), f"{run}/copy"
+    copy_to_predict(info, copy)
+    damage(f"{copy}/model.safetensors")
+    copy_to_predict(info, copy)  # which mends it
+    other = read_info(Trainee(seed=1).save(run, epoch=2))
+    storage.remove(info.url)
+    held = read_info(copy)
+    assert (held.digest, held.progress, held.config) == (info.digest, info.progress, info.config)
+    loaded = Trainee(seed=9)
+    load_weights(held, loaded.model)
+    for name, tensor in weights(trainee).items():
+        assert torch.equal(tensor, loaded.model.state_dict()[name]), name
+    copy_to_predict(held, copy)  # onto itself
+    copy_to_predict(other, copy)
+    assert read_info(copy).digest == other.digest
+    with pytest.raises(InputError, match=r"not found|missing"):
+        copy_to_predict(info, copy)
 
 
 def test_damage_is_noticed(tmp_path) -> None:
     trainee = Trainee(seed=0)
     url = trainee.save(str(tmp_path), epoch=1)
-    name = storage.join(url, "model.safetensors")
-    content = bytearray(storage.read_bytes(name))
-    content[-1] ^= 1
-    storage.write_bytes(name, bytes(content))
+    damage(storage.join(url, "model.safetensors"))
     with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
         load_weights(read_info(url), trainee.model)
 
@@ -141,5 +230,5 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content: bytes) -> None:
     with pytest.raises(InputError, match="no checkpoint there"):
         read_info(str(tmp_path))
     storage.write_bytes(str(tmp_path / "checkpoint.json"), content)
-    with pytest.raises(InputError, match=r"checkpoint\.json: (not a checkpoint|has format 99)"):
+    with pytest.raises(InputError, match=r"checkpoint\.json: (damaged \(not a checkpoint|has format 99)"):
         read_info(str(tmp_path))

@@ -1,8 +1,12 @@
 """The progress line of a run that is watched through a pipe."""
 
 import io
+import json
+import subprocess
+import sys
 from dataclasses import replace
 
+import ray
 from rich.console import Console
 
 from pipeline.training.standing import Standing, Teller, shown
@@ -35,3 +39,46 @@ def test_without_a_terminal_the_first_and_the_last_standing_are_printed(ray_loca
         assert not teller.due
     lines = output.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["1/40", "20/40"]
+
+
+def test_a_line_that_nobody_takes_is_dropped(ray_local: None) -> None:
+    with shown(Console(file=io.StringIO(), width=160)) as queue:
+        teller = Teller(queue)
+        ray.kill(queue.actor)
+        teller.tell(STANDING)
+        assert not teller.due
+        teller.tell(STANDING)
+
+
+_MANY_NODES = """
+import io, json
+import ray
+from ray.cluster_utils import Cluster
+from rich.console import Console
+from pipeline.training.standing import shown
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 * 2**20})
+for _ in range(2):
+    cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+cluster.wait_for_nodes()
+ray.init(address=cluster.address, logging_level="error", log_to_driver=False)
+
+nodes = []
+for _ in range(8):
+    with shown(Console(file=io.StringIO())) as queue:
+        queue.put_nowait_batch([])
+        state = ray._private.state.actors(queue.actor._actor_id.hex())
+        nodes.append(state["Address"]["NodeID"])
+print(json.dumps([ray.get_runtime_context().get_node_id(), nodes]))
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+def test_the_queue_lies_on_the_driver_s_node() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY_NODES], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    here, nodes = json.loads(done.stdout.splitlines()[-1])
+    assert set(nodes) == {here}

@@ -1,6 +1,7 @@
 """Real runs by Ray Train: any number of workers, stopped and continued, and stopped for good."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,24 @@ def test_a_finished_run_is_left_alone(archive: Path, straight: str) -> None:
     )
     assert (summary.done, summary.already_done) == (0, 3)
     assert before == {file.url: storage.read_bytes(file.url) for file in storage.list_files(straight)}
+
+
+def test_a_damaged_checkpoint_costs_its_epochs_and_no_more(
+    archive: Path, straight: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = shutil.copytree(straight, tmp_path / "run")
+    checkpoints = run / "checkpoints"
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["epoch_00002", "epoch_00003"]
+    optimiser = checkpoints / "epoch_00003" / "optimiser.safetensors"
+    optimiser.write_bytes(optimiser.read_bytes()[:-1] + b"!")
+    shutil.copytree(checkpoints / "epoch_00002", checkpoints / "epoch_00001")  # that somebody forgot
+    words = {"optimiser.epochs": 3, "optimiser.batch_size": uneven_batch(archive)}
+    summary = train(config(archive, str(run), **words))
+    assert (summary.done, summary.already_done) == (1, 2)
+    assert f"{optimiser}: damaged (its SHA-256" in caplog.text
+    assert f"the run goes on from {checkpoints / 'epoch_00002'}" in caplog.text
+    assert torch.equal(outputs(str(run)), outputs(straight))
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["epoch_00002", "epoch_00003"]
 
 
 def test_a_run_is_not_continued_with_other_settings(archive: Path, straight: str) -> None:

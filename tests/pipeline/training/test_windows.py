@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import WindowConfig
+from pipeline.compose import compose_config
+from pipeline.config import TrainConfig, WindowConfig
 from pipeline.features.timeline import Timeline
 from pipeline.training.rescaling import Rescaling
 from pipeline.training.windows import Window, cut_windows, video_windows, visible
@@ -89,12 +90,27 @@ def test_steps_may_be_parts_of_the_length() -> None:
     assert (config.train_step, config.test_step) == (192, 64)
     assert WindowConfig(train_step=0.25).train_step == 32  # of the default length
     assert WindowConfig(length=2, train_step=0.01, test_step=1).train_step == 1
-    assert WindowConfig.model_validate(config.model_dump()) == config
+    assert WindowConfig(length=256, train_step=1.0, test_step=1).model_dump(
+        include={"train_step", "test_step"}
+    ) == {
+        "train_step": 256,
+        "test_step": 1,
+    }
+    assert WindowConfig(length=256.0, train_step=1.0).train_step == 256
+    for resolved in (config, WindowConfig(length=1, train_step=1.0, test_step=1)):
+        assert WindowConfig.model_validate_json(resolved.model_dump_json()) == resolved
     for step in (0.0, -0.5, 1.5):
         with pytest.raises(ValueError, match="train_step"):
             WindowConfig(length=256, train_step=step)
     with pytest.raises(ValueError, match="length"):
         WindowConfig(length="x", train_step=0.5)
+
+
+def test_the_command_line_tells_a_part_from_a_snippet() -> None:
+    words = ["run=r", "store=s", "dataset.annotations=a", "model=deformable_detr", "windows.length=64"]
+    given = [*words, "windows.train_step=1.0", "windows.test_step=1"]
+    windows = compose_config("train", TrainConfig, given).windows
+    assert (windows.train_step, windows.test_step) == (64, 1)
 
 
 windows = st.builds(
