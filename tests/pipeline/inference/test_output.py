@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline import parquet
 from pipeline.config import MergeConfig
 from pipeline.errors import InputError
 from pipeline.inference.merging import VideoDetections
@@ -29,9 +30,8 @@ def put(folder: PredictionFolder, name: str, *outcomes: VideoOutcome) -> None:
 
 
 def segments(folder: PredictionFolder) -> dict[str, list[str]]:
-    return {
-        url.rsplit("/", 1)[1]: pq.read_table(url)["video_id"].to_pylist() for url in folder._files("segments")
-    }
+    files = parquet.list_parquet(folder.folder("segments"))
+    return {url.rsplit("/", 1)[1]: pq.read_table(url)["video_id"].to_pylist() for url in files}
 
 
 def test_a_video_tried_again_counts_by_its_good_row(folder: PredictionFolder) -> None:

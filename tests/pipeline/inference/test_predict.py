@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import storage
+from pipeline import lease, storage
 from pipeline.compose import compose_config
 from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig
 from pipeline.errors import InputError
@@ -214,3 +214,32 @@ def test_a_relative_run_means_the_same_in_every_process(
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     with pytest.raises(InputError, match=r"run=my/run: a relative path would lie in the submitted job's"):
         compose_config("predict", PredictConfig, ["run=my/run", "store=/s", "out=/o"])
+
+
+def test_predictions_whose_file_is_gone_or_damaged_are_made_again(
+    run: str, ray_local: None, tmp_path
+) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    predict(config(run, tmp_path))
+    before = table(tmp_path, "segments").sort_by([("video_id", "ascending"), ("score", "descending")])
+    files = sorted((tmp_path / "out" / "predictions").glob("*.parquet"))
+    assert len(files) >= 3
+    files[0].unlink()
+    files[1].write_bytes(files[1].read_bytes()[:100])
+    summary = predict(config(run, tmp_path))
+    assert summary.done >= 2
+    assert (summary.total, summary.failed) == (len(VIDEOS), 0)
+    after = table(tmp_path, "segments").sort_by([("video_id", "ascending"), ("score", "descending")])
+    assert after.equals(before)
+    assert sorted(table(tmp_path, "predictions")["video_id"].to_pylist()) == sorted(
+        v.video_id for v in VIDEOS
+    )
+
+
+def test_a_folder_that_another_job_writes_into_is_refused(run: str, tmp_path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    with (
+        lease.hold(str(tmp_path / "out"), "out", "predict"),
+        pytest.raises(InputError, match=r"^out=.*is being written by predict"),
+    ):
+        predict(config(run, tmp_path))

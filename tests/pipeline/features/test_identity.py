@@ -1,0 +1,142 @@
+"""A video is its content: other files under known ids, moved archives and replaced files."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline import storage
+from pipeline.errors import InputError
+from pipeline.features.identity import compare, record_files
+from pipeline.features.plan import chunk_rows, write_part
+from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.sources import VideoSource, list_videos
+from pipeline.features.spec import FeatureSpec
+from pipeline.features.store import FeatureStore
+from pipeline.features.timeline import Timeline
+
+SPEC = FeatureSpec("b", "w", {}, 2, Timeline(fps=10, stride=2, window=4))
+
+
+def plan_of(folder: Path, sources: Iterable[VideoSource]) -> FeatureStore:
+    store = FeatureStore.create(str(folder), SPEC)
+    rows = [row for source in sources for row in chunk_rows(source, 20, 8, 4.5, SPEC.timeline)]
+    write_part(store, [pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)], [])
+    return store
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "a" / f"{name}.mp4").write_bytes(name.encode() * 100)
+    return tmp_path
+
+
+def test_the_same_files_are_known(archive: Path) -> None:
+    sources = list_videos(str(archive / "a"))
+    store = plan_of(archive / "store", sources)
+    assert compare(store, sources).new == compare(store, sources).replaced == []
+    added = [*sources, VideoSource("three", f"{archive}/a/three.mp4")]
+    assert compare(store, added).new == added[-1:]
+
+
+def test_the_same_name_in_another_folder_is_refused(archive: Path) -> None:
+    store = plan_of(archive / "store", list_videos(str(archive / "a")))
+    (archive / "b" / "one.mp4").write_bytes(b"another video")
+    others = list_videos(str(archive / "b"))
+    with pytest.raises(
+        InputError,
+        match=rf"knows video one by another file: it is {archive}/a/one\.mp4 \(300 bytes\), not "
+        rf"{archive}/b/one\.mp4 \(13 bytes\); moved=true .* replace=true .* another store=",
+    ):
+        compare(store, others)
+    with pytest.raises(InputError, match="knows video one by another file"):
+        compare(store, others, moved=True)  # of another size, so not the same file
+    [again] = compare(store, others, moved=True, replaced=True).replaced
+    assert (again.video_id, again.edition) == ("one", 1)
+
+
+def test_a_moved_archive_keeps_its_features_and_gets_its_new_places(archive: Path) -> None:
+    store = plan_of(archive / "store", list_videos(str(archive / "a")))
+    for path in (archive / "a").iterdir():
+        shutil.copy(path, archive / "b" / path.name)  # with another time of change
+    moved = list_videos(str(archive / "b"))
+    found = compare(store, moved, moved=True)
+    assert (found.new, found.replaced) == ([], [])
+    record_files(store, found.updated)
+    assert set(store.plan()["uri"].to_pylist()) == {f"{archive}/b/one.mp4", f"{archive}/b/two.mp4"}
+    assert compare(store, moved).updated == {}
+
+
+def test_a_file_replaced_under_its_name_is_noticed(archive: Path) -> None:
+    sources = list_videos(str(archive / "a"))
+    store = plan_of(archive / "store", sources)
+    path = archive / "a" / "two.mp4"
+    path.write_bytes(b"2wo" * 100)  # of the same size
+    os.utime(path, ns=(1, 10**18))
+    with pytest.raises(InputError, match=rf"two by another file: {path} has changed since"):
+        compare(store, list_videos(str(archive / "a")))
+    found = compare(store, list_videos(str(archive / "a")), replaced=True)
+    assert [source.video_id for source in found.replaced] == ["two"]
+
+
+def test_files_of_a_manifest_are_looked_at(archive: Path) -> None:
+    store = plan_of(archive / "store", list_videos(str(archive / "a")))
+    manifest = archive / "list.csv"
+    manifest.write_text("video_id,uri\none,a/one.mp4\ntwo,a/two.mp4\n")
+    assert compare(store, list_videos(str(manifest))).replaced == []
+    (archive / "a" / "one.mp4").write_bytes(b"shorter")
+    with pytest.raises(InputError, match="one by another file"):
+        compare(store, list_videos(str(manifest)))
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_many_files_of_one_folder_are_told_by_its_listing(s3_server: str, tmp_path: Path, count: int) -> None:
+    folder = f"{s3_server}/identity-{tmp_path.name}"
+    for number in range(count):
+        storage.write_bytes(f"{folder}/{number}.mp4", b"%d" % number)
+    listed = list_videos(folder)
+    store = plan_of(tmp_path / "store", listed)
+    plain = [VideoSource(source.video_id, source.uri) for source in listed]
+    assert compare(store, plain).replaced == []
+    storage.write_bytes(f"{folder}/1.mp4", b"X")
+    with pytest.raises(InputError, match="knows video 1 by another file"):
+        compare(store, plain)
+
+
+def test_etags_tell_copies_from_other_files_of_the_same_size(tmp_path: Path) -> None:
+    etag, other = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+    store = plan_of(tmp_path, [VideoSource("v", "s3://a/v.mp4", 7, etag)])
+    assert list(compare(store, [VideoSource("v", "s3://b/v.mp4", 7, etag)], moved=True).updated) == ["v"]
+    with pytest.raises(InputError, match="knows video v by another file"):
+        compare(store, [VideoSource("v", "s3://b/v.mp4", 7, other)], moved=True)
+
+
+def test_fresh_signatures_are_the_same_file(tmp_path: Path) -> None:
+    store = plan_of(tmp_path, [VideoSource("v", "https://host/v.mp4?X-Amz-Signature=old")])
+    assert store.plan()["uri"][0].as_py() == "https://host/v.mp4"
+    fresh = [VideoSource("v", "https://host/v.mp4?X-Amz-Signature=new")]
+    assert compare(store, fresh).new == compare(store, fresh).replaced == []
+
+
+def test_stores_without_sizes_learn_them(archive: Path) -> None:
+    sources = list_videos(str(archive / "a"))
+    store = plan_of(archive / "store", [VideoSource(s.video_id, s.uri) for s in sources])
+    found = compare(store, sources)
+    record_files(store, found.updated)
+    assert set(store.plan()["file_size"].to_pylist()) == {300}
+    assert compare(store, sources).updated == {}
+
+
+def test_features_whose_plan_was_lost_keep_their_edition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = plan_of(tmp_path, [])
+    monkeypatch.setattr(FeatureStore, "editions", lambda _: {"v": 2})
+    [source] = compare(store, [VideoSource("v", "/v.mp4")]).new
+    assert source.edition == 2

@@ -1,0 +1,99 @@
+"""The folder of predictions after kills: each segment told once, and nothing damaged in the way."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import parquet, storage
+from pipeline.config import MergeConfig
+from pipeline.inference.merging import VideoDetections
+from pipeline.inference.output import PredictionFolder, Provenance
+from pipeline.inference.tables import VideoOutcome, predictions_table
+
+PROVENANCE = Provenance("run", "0", "1", 8, 4, MergeConfig())
+
+
+def _folder(root: str) -> PredictionFolder:
+    return PredictionFolder(root, PROVENANCE)
+
+
+def _predict(out: PredictionFolder, name: str, *video_ids: str) -> None:
+    outcomes = [
+        VideoOutcome(
+            video_id, VideoDetections(np.array([[0.0, 1.0]]), np.zeros(1, dtype=np.int64), np.ones(1))
+        )
+        for video_id in video_ids
+    ]
+    parquet.write_table(
+        storage.join(out.folder("predictions"), f"{name}.parquet"), predictions_table(outcomes, ["run"])
+    )
+
+
+def _told(out: PredictionFolder) -> list[str]:
+    return sorted(
+        video_id
+        for url in parquet.list_parquet(out.folder("segments"))
+        for video_id in parquet.read_table(url)["video_id"].to_pylist()
+    )
+
+
+def test_a_kill_inside_the_flattening_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`b` was tried again and its new file sorts first: the old one must give it up, also after a kill between."""
+    out = _folder(str(tmp_path))
+    _predict(out, "1", "a", "b")
+    out.write_segments()
+    assert not out.lacks_segments()
+    _predict(out, "0", "b")
+
+    written = []
+    write = parquet.write_table
+
+    def killed(url: str, table: object) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(url)
+        write(url, table)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parquet, "write_table", killed)
+    with pytest.raises(KeyboardInterrupt):
+        out.write_segments()
+    monkeypatch.undo()
+    assert out.names("segments") == out.names("predictions")
+    assert out.lacks_segments()
+    out.write_segments()
+    assert _told(out) == ["a", "b"]
+
+
+def test_a_video_predicted_twice_is_told_once(tmp_path: Path) -> None:
+    out = _folder(str(tmp_path))
+    _predict(out, "0", "a", "a")
+    _predict(out, "1", "a", "b")
+    out.write_segments()
+    assert _told(out) == ["a", "b"]
+
+
+@pytest.mark.parametrize("folder", ["predictions", "segments"])
+def test_damaged_files_are_removed(tmp_path: Path, folder: str) -> None:
+    out = _folder(str(tmp_path))
+    for name, video_id in (("0", "a"), ("1", "b")):
+        _predict(out, name, video_id)
+    out.write_segments()
+    damaged = tmp_path / folder / "1.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    (tmp_path / folder / "2.parquet.00.partial").write_bytes(b"half")
+    out.heal()
+    assert out.names(folder) == {"0.parquet"}
+    assert not list(tmp_path.rglob("*.partial"))
+    assert out.lacks_segments()
+    assert set(out.outcomes()) == ({"a"} if folder == "predictions" else {"a", "b"})
+
+
+def test_folders_of_an_earlier_version_are_flattened_once_more(tmp_path: Path) -> None:
+    out = _folder(str(tmp_path))
+    _predict(out, "0", "a")
+    out.write_segments()
+    (tmp_path / "flattened.json").unlink()
+    assert out.lacks_segments()
