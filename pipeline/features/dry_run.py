@@ -174,7 +174,9 @@ def _existing_store(url: str, spec: FeatureSpec) -> FeatureStore | None:
 
 
 def _to_probe(config: ExtractConfig, store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
-    found = compare(store, sources, moved=config.moved, replaced=config.replace)
+    found = compare(
+        store, sources, moved=config.moved, replaced=config.replace, retry_failed=config.retry_failed
+    )
     new = found.new if config.retry_failed else without_failed(store, found.new)
     return [*new, *found.replaced]
 

@@ -11,7 +11,7 @@ from pipeline.features.embed import ChunkEmbedder
 from pipeline.features.flow.stage import add_flow
 from pipeline.features.healing import heal
 from pipeline.features.losses import record_losses
-from pipeline.features.plan import Plan, forget_probe_failures, plan_store
+from pipeline.features.plan import Plan, plan_store
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.signed import SignedUris, signed_uris
 from pipeline.features.sources import VideoSource, list_videos
@@ -52,11 +52,14 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     spec, inputs = describe_remotely(config)
     store = FeatureStore.create(config.store, spec)
     heal(store)
-    if config.retry_failed:
-        forget_probe_failures(store, {source.video_id for source in sources})
-    limits = decoding_limits(config)
     plan = plan_store(
-        store, sources, config.chunk_frames, limits, moved=config.moved, replaced=config.replace
+        store,
+        sources,
+        config.chunk_frames,
+        decoding_limits(config),
+        moved=config.moved,
+        replaced=config.replace,
+        retry_failed=config.retry_failed,
     )
     before = store.index()
     pending = store.pending(config.retry_failed).num_rows

@@ -14,7 +14,7 @@ from pipeline import listing, parquet, storage
 from pipeline.errors import InputError
 from pipeline.features.schema import as_plan
 from pipeline.features.sources import VideoSource
-from pipeline.features.store import FeatureStore
+from pipeline.features.store import FeatureStore, VideoFeatures
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ def compare(
     *,
     moved: bool = False,
     replaced: bool = False,
+    retry_failed: bool = False,
     look: bool = True,
 ) -> Comparison:
     """Tell which of `sources` the store knows by the very same file.
@@ -51,7 +52,8 @@ def compare(
         store: its plan is read.
         sources: the videos of the command.
         moved: let a file of the same size (and the same etag, where both have one) be the same file elsewhere.
-        replaced: let any other file under a known id take its place.
+        replaced: let any other file under a known id take its place; one of which nothing is stored yet always may.
+        retry_failed: let another file take the place of one that failed: it was mended.
         look: ask storage for the size and version of known videos whose source brings none.
     Raises:
         InputError: a known id stands for another file, and neither `moved` nor `replaced` allows it.
@@ -70,7 +72,7 @@ def compare(
                 updated[source.video_id] = source
         elif moved and _may_be_moved(before, source):
             updated[source.video_id] = source
-        elif replaced:
+        elif replaced or _has_nothing_to_lose(store.index()[source.video_id], retry_failed):
             changed.append(replace(source, edition=before.edition + 1))
         else:
             wrong.append((before, source))
@@ -96,6 +98,10 @@ def record_files(store: FeatureStore, files: Mapping[str, VideoSource]) -> None:
         ]
         parquet.write_table(url, pa.Table.from_pylist(rows, schema=plan.schema))
     store.forget_index()
+
+
+def _has_nothing_to_lose(video: VideoFeatures, retry_failed: bool) -> bool:
+    return video.recorded_chunks == 0 or (retry_failed and video.failure is not None)
 
 
 def _known_files(plan: pa.Table) -> dict[str, VideoSource]:

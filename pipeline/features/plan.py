@@ -59,14 +59,19 @@ def plan_store(
     *,
     moved: bool = False,
     replaced: bool = False,
+    retry_failed: bool = False,
 ) -> Plan:
     """Bring `<store>/plan/` up to date with `sources`: probe those it does not know, in parallel, and add their chunks.
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
-    plan is continued by the next call. Raises InputError where the store knows a video by another file (`compare`).
+    plan is continued by the next call. With `retry_failed`, those that failed are probed again.
+
+    Raises InputError where the store knows a video by another file (`compare`).
     """
-    found = compare(store, sources, moved=moved, replaced=replaced)
+    found = compare(store, sources, moved=moved, replaced=replaced, retry_failed=retry_failed)
     record_files(store, found.updated)
+    if retry_failed:
+        forget_probe_failures(store, {source.video_id for source in sources})
     new = [*without_failed(store, found.new), *found.replaced]
     forget_probe_failures(store, {source.video_id for source in new})
     if new:

@@ -149,8 +149,6 @@ def _plan(
     new = videos
     if there is not None:
         heal(there)
-        if config.retry_failed:
-            forget_probe_failures(there, {video.video_id for video in videos})
         new = _unknown(config, there, videos)
     shapes = probe_shapes(new, shapes, rule)
     held = there.spec.preprocessing.get("widths", [there.spec.dim]) if there else None
@@ -179,8 +177,17 @@ def _unknown(
 ) -> list[PublishedVideo]:
     """The videos to plan. Raises InputError where the store knows one by another file."""
     sources = {video.video_id: video.source for video in videos}
-    found = compare(store, list(sources.values()), moved=config.moved, replaced=config.replace, look=False)
+    found = compare(
+        store,
+        list(sources.values()),
+        moved=config.moved,
+        replaced=config.replace,
+        retry_failed=config.retry_failed,
+        look=False,
+    )
     record_files(store, found.updated)
+    if config.retry_failed:
+        forget_probe_failures(store, sources)
     new = [*without_failed(store, found.new), *found.replaced]
     forget_probe_failures(store, {source.video_id for source in new})
     editions = {source.video_id: source.edition for source in new}

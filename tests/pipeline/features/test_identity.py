@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.errors import InputError
 from pipeline.features.identity import compare, record_files
 from pipeline.features.plan import chunk_rows, write_part
-from pipeline.features.schema import PLAN_SCHEMA
+from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
@@ -21,10 +21,14 @@ from pipeline.features.timeline import Timeline
 SPEC = FeatureSpec("b", "w", {}, 2, Timeline(fps=10, stride=2, window=4))
 
 
-def plan_of(folder: Path, sources: Iterable[VideoSource]) -> FeatureStore:
+def plan_of(folder: Path, sources: Iterable[VideoSource], error: str | None = None) -> FeatureStore:
+    """A store that has planned these videos and extracted them, or lost them to `error`."""
     store = FeatureStore.create(str(folder), SPEC)
     rows = [row for source in sources for row in chunk_rows(source, 20, 8, 4.5, SPEC.timeline)]
     write_part(store, [pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)], [])
+    values = {"dim": 2, "features": None if error else b"", "error": error}
+    table = pa.Table.from_pylist([row | values for row in rows], schema=FEATURES_SCHEMA)
+    parquet.write_table(f"{store.url}/features/0.parquet", table)
     return store
 
 
@@ -140,3 +144,20 @@ def test_features_whose_plan_was_lost_keep_their_edition(
     monkeypatch.setattr(FeatureStore, "editions", lambda _: {"v": 2})
     [source] = compare(store, [VideoSource("v", "/v.mp4")]).new
     assert source.edition == 2
+
+
+def test_a_file_that_failed_may_be_mended(archive: Path) -> None:
+    store = plan_of(archive / "store", list_videos(str(archive / "a")), error="decode_error: bad")
+    (archive / "a" / "one.mp4").write_bytes(b"mended")
+    mended = list_videos(str(archive / "a"))
+    with pytest.raises(InputError, match="one by another file"):
+        compare(store, mended)
+    assert [source.video_id for source in compare(store, mended, retry_failed=True).replaced] == ["one"]
+
+
+def test_a_file_of_which_nothing_is_stored_may_change(archive: Path) -> None:
+    store = plan_of(archive / "store", list_videos(str(archive / "a")))
+    storage.remove(store.folder("features"))
+    store.forget_index()
+    (archive / "a" / "one.mp4").write_bytes(b"still being uploaded then")
+    assert [s.video_id for s in compare(store, list_videos(str(archive / "a"))).replaced] == ["one"]
