@@ -18,7 +18,7 @@ _GOES = 4  # places that are read by turns: index, pictures, sound
 class ReadAhead(BaseCache):
     """Fetches a file in blocks for a reader that jumps between header, index and pictures.
 
-    A cache of fsspec's: for `cache` of its buffered files. A block is fetched with those after it when they were read in
+    A cache of fsspec, for its buffered files. A block is fetched with those after it when they were read in
     one go so far, a part of as much as was read, up to 1 MiB. The last 32 MiB that were used stay, so that nothing is
     fetched twice for looking at it again.
     """

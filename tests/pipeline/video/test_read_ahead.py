@@ -1,6 +1,5 @@
 """How much of a remote video is fetched: all of it about once, of a part of it little more than the part."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def fetched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The ranges that are fetched from S3."""
     from s3fs.core import S3File
 
@@ -74,7 +73,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
         return original(self, start, end)
 
     monkeypatch.setattr(S3File, "_fetch_range", counting)
-    yield ranges
+    return ranges
 
 
 def total(ranges: list[tuple[int, int]]) -> int:
