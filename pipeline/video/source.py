@@ -4,22 +4,35 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
+from fsspec.spec import AbstractBufferedFile
+
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
 from pipeline.video.errors import VideoError
+from pipeline.video.read_ahead import ReadAhead
 
 
 @contextmanager
 def open_source(uri: str) -> Iterator[str | BinaryIO]:
     """The path of a local video, which FFmpeg reads by itself, or a seekable stream of a remote one.
 
+    Such a stream fetches each byte once, and few that nobody asks for (`ReadAhead`).
+
     Raises VideoError of kind `unreadable` where the file cannot be opened.
     """
     with ExitStack() as stack:
         try:
             path = storage.local_path(uri)
-            source = stack.enter_context(storage.open_read(uri)) if path is None else path
+            source = path if path is not None else stack.enter_context(_open_remote(uri))
         except InputError as error:
             raise VideoError(FailureKind.UNREADABLE, str(error)) from error
         yield source
+
+
+@contextmanager
+def _open_remote(uri: str) -> Iterator[BinaryIO]:
+    with storage.open_read(uri) as stream:
+        if isinstance(stream, AbstractBufferedFile):
+            stream.cache = ReadAhead(stream._fetch_range, stream.size)
+        yield stream
