@@ -100,9 +100,12 @@ def _patience_seconds() -> float:
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error of a storage client says nothing about the file that was asked for."""
-    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
-        return False
     return any(_tells_outage(link) for link in _causes(error))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a web server asks for other credentials (401, 403): what signed the URL has run out, or was wrong."""
+    return any(getattr(link, "status", None) in (401, 403) for link in _causes(error))
 
 
 def first_line(error: BaseException) -> str:
@@ -123,6 +126,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _tells_outage(error: BaseException) -> bool:
     if isinstance(error, OutageError):
         return True
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return (
+            False  # though fsspec raises it for web servers that are away, too, with the truth as its cause
+        )
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore's ClientError
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -26,7 +26,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline import listing, local_files
 from pipeline.errors import InputError
-from pipeline.outages import OutageError, first_line, is_outage, persist
+from pipeline.outages import OutageError, first_line, is_outage, is_refusal, persist
 
 Result = TypeVar("Result")
 
@@ -35,6 +35,7 @@ _EXTRAS = {"gs": "gcs", "gcs": "gcs"}
 # of 50 MiB would fetch far more than the headers, footers and row groups that are read here.
 _S3_OPTIONS = {"use_listings_cache": False, "default_block_size": 5 * 2**20}
 _OPTIONS = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
+_CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 _UPLOAD_MEMORY = 32 * 2**20
 _COPY_BYTES = 8 * 2**20
 # Of errors in a block that writes, these are the storage's and not the caller's.
@@ -119,7 +120,9 @@ def stat(url: str) -> StoredFile | None:
     def look() -> StoredFile | None:
         try:
             found = listing.look_at(fs, path)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if is_outage(error):
+                raise
             return None
         return StoredFile(url, found.size, found.version)
 
@@ -308,7 +311,9 @@ def _info(url: str) -> dict[str, Any] | None:
     def look() -> dict[str, Any] | None:
         try:
             return fs.info(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if is_outage(error):
+                raise
             return None
 
     return _ask(url, look)
@@ -380,6 +385,10 @@ def _naming(url: str) -> Iterator[None]:
     except (InputError, OutageError):
         raise
     except FileNotFoundError as error:
+        if is_refusal(error):
+            raise InputError(f"{shown}: refused; check what signs the URL, or the credentials") from error
+        if is_outage(error):
+            raise InputError(f"{shown}: does not answer; check the address") from error
         raise InputError(f"{shown}: not found") from error
     except PermissionError as error:
         where = error.filename if isinstance(error.filename, str) else shown
@@ -390,7 +399,7 @@ def _naming(url: str) -> Iterator[None]:
         where = error.filename if isinstance(error.filename, str) else shown
         raise InputError(f"{where}: cannot be read or written ({first_line(error)})") from error
     except Exception as error:
-        # botocore's errors share no base with OSError and must not be imported here.
+        # These errors share no base with OSError, and their packages need not be there.
         if is_outage(error) or type(error).__module__.startswith(
             ("botocore", "aiobotocore", "gcsfs", "google")
         ):

@@ -9,6 +9,7 @@ from fsspec.spec import AbstractBufferedFile
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
+from pipeline.outages import is_refusal
 from pipeline.video.errors import VideoError
 from pipeline.video.read_ahead import ReadAhead
 
@@ -19,14 +20,15 @@ def open_source(uri: str) -> Iterator[str | BinaryIO]:
 
     Such a stream fetches each byte once, and few that nobody asks for (`ReadAhead`).
 
-    Raises VideoError of kind `unreadable` where the file cannot be opened.
+    Raises VideoError where the file cannot be opened: UNREADABLE, or STORAGE where what signs its URL is refused.
     """
     with ExitStack() as stack:
         try:
             path = storage.local_path(uri)
             source = path if path is not None else stack.enter_context(_open_remote(uri))
         except InputError as error:
-            raise VideoError(FailureKind.UNREADABLE, str(error)) from error
+            kind = FailureKind.STORAGE if is_refusal(error) else FailureKind.UNREADABLE
+            raise VideoError(kind, str(error)) from error
         yield source
 
 
