@@ -1,10 +1,12 @@
 """Extraction from real files on a real Ray: invariance, hostile files, resuming, refusing."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline import lease
 from pipeline.compose import compose_config
 from pipeline.config import ExtractConfig
 from pipeline.errors import InputError
@@ -145,3 +147,61 @@ def test_extraction_from_and_to_object_storage(archive: Path, tmp_path: Path, s3
     assert all((there[video_id] == here[video_id]).all() for video_id in here)
     again = run(f"{s3_server}/videos", f"{s3_server}/store")
     assert (again.done, again.already_done) == (0, 3)
+
+
+def test_other_files_under_known_names_are_refused_moved_or_replaced(tmp_path: Path) -> None:
+    first, second, store = tmp_path / "first", tmp_path / "second", tmp_path / "store"
+    for name, seed in (("same", 1), ("other", 2)):
+        encode_video(first / f"{name}.mp4", seconds=4, seed=seed)
+    run(first, store, "chunk_frames=16")
+    before = features(store)
+    encode_video(second / "other.mp4", seconds=2, seed=9)
+    (second / "same.mp4").write_bytes((first / "same.mp4").read_bytes())
+    with pytest.raises(InputError, match=rf"knows video other by another file: it is {first}/other\.mp4"):
+        run(second, store, "chunk_frames=16")
+    with pytest.raises(InputError, match=r"knows video other by another file"):
+        run(second, store, "chunk_frames=16", "moved=true")
+    summary = run(second, store, "chunk_frames=16", "moved=true", "replace=true")
+    assert (summary.total, summary.done, summary.already_done) == (2, 1, 1)
+    after = features(store)
+    run(second / "other.mp4", tmp_path / "alone")
+    assert (after["same"] == before["same"]).all()
+    assert (after["other"] == features(tmp_path / "alone")["other"]).all()
+    assert len(after["other"]) < len(before["other"])
+    uris = {video.uri for video in FeatureStore(str(store)).index().values()}
+    assert uris == {f"{second}/same.mp4", f"{second}/other.mp4"}
+    again = run(second, store, "chunk_frames=16")
+    assert (again.done, again.already_done) == (0, 2)
+
+
+def test_features_whose_file_is_gone_are_made_again(archive: Path, tmp_path: Path) -> None:
+    run(archive, tmp_path, "chunk_frames=16")
+    before = features(tmp_path)
+    gone, damaged, *_ = sorted((tmp_path / "features").glob("*.parquet"))
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    summary = run(archive, tmp_path, "chunk_frames=16")
+    assert (summary.total, summary.failed, summary.exit_status) == (3, 0, 0)
+    assert summary.done > 0
+    after = features(tmp_path)
+    assert all((after[video_id] == before[video_id]).all() for video_id in before)
+
+
+def test_a_store_that_another_job_writes_into_is_refused(archive: Path, tmp_path: Path) -> None:
+    with (
+        lease.hold(str(tmp_path), "store", "extract"),
+        pytest.raises(InputError, match=rf"^store={tmp_path}: is being written by extract"),
+    ):
+        run(archive, tmp_path)
+
+
+def test_a_name_that_is_not_utf8_is_extracted_like_any_other(archive: Path, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    content = (archive / "wide.mp4").read_bytes()
+    (videos / "plain.mp4").write_bytes(content)
+    with open(os.fsencode(videos) + b"/caf\xe9.mp4", "wb") as stream:
+        stream.write(content)
+    assert run(videos, tmp_path / "store").done == 2
+    found = features(tmp_path / "store")
+    assert (found["caf\\xe9"] == found["plain"]).all()
