@@ -10,7 +10,7 @@ from pipeline.annotations.read import read_subset
 from pipeline.config import EvaluateConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.average_recall import average_recall
-from pipeline.evaluation.class_agnostic import is_class_agnostic, without_classes
+from pipeline.evaluation.class_agnostic import comparable, is_class_agnostic
 from pipeline.evaluation.detection_map import detection_map
 from pipeline.evaluation.length_recall import recall_by_length
 from pipeline.evaluation.metrics_table import metrics_tables
@@ -60,8 +60,9 @@ def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> 
     if agnostic is None:
         agnostic = is_class_agnostic(predictions, truth)
     _check_overlap(predictions, truth, config, agnostic)
-    if agnostic:
-        predictions, truth = without_classes(predictions, truth, distinct_truths=config.distinct_truths)
+    predictions, truth = comparable(
+        predictions, truth, agnostic=agnostic, distinct_truths=config.distinct_truths
+    )
     detection = detection_map(predictions, truth, protocol.detection)
     segmentation = recall = by_length = None
     if "seg_map" in protocol.metrics:
