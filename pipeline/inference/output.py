@@ -7,6 +7,7 @@
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
 <out>/failures/         one row a video that was lost
+<out>/complete.json     counts; there when the last predict came to its end (`pipeline.inference.completeness`)
 """
 
 import json

@@ -9,6 +9,7 @@ from pipeline.config import PredictConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
 from pipeline.features.store import FeatureStore, split_error
+from pipeline.inference.completeness import Completeness, mark_begun, mark_complete
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.schema import PREDICTIONS_SCHEMA
@@ -43,6 +44,7 @@ def predict(config: PredictConfig) -> Summary:
             merge=config.merge.apply(trained.merge),
         ),
     )
+    mark_begun(out.url)
     unusable = _unusable(store)
     complete = [video_id for video_id in store.index() if video_id not in unusable]
     if not complete:
@@ -74,14 +76,16 @@ def predict(config: PredictConfig) -> Summary:
         *(_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])),
     ]
     out.write_failures(failures)
+    videos = len(complete) + len(unusable)
+    mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
     done = sum(outcomes[video_id] is None for video_id in pending)
     hours = sum(store.index()[video_id].duration for video_id in pending) / 3600
     return Summary(
         job="predict",
         unit="videos",
-        total=len(complete) + len(unusable),
+        total=videos,
         done=done,
-        already_done=len(complete) + len(unusable) - done - len(failures),
+        already_done=videos - done - len(failures),
         failed=len(failures),
         outputs={
             name: out.folder(name) for name in ("predictions", "segments", *["failures"] * bool(failures))

@@ -16,6 +16,7 @@ from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
 from pipeline.inference import predict as predict_module
+from pipeline.inference.completeness import Completeness, read_completeness
 from pipeline.inference.predict import predict
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.inference.trained import check_features
@@ -73,6 +74,7 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
     summary = predict(config(run, tmp_path))
     assert (summary.total, summary.done, summary.already_done, summary.failed) == (7, 5, 0, 2)
     assert summary.exit_status == 3
+    assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=5, failed=2)
 
     predictions = table(tmp_path, "predictions")
     assert predictions.schema == PREDICTIONS_SCHEMA
@@ -97,9 +99,12 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
     }
     assert "truncated: ends early" in failures[INCOMPLETE]["message"]
 
+    # Until the next one has come to its end, as an earlier version or a killed job leaves it.
+    (tmp_path / "out" / "complete.json").unlink()
     # What failed is not tried again unless asked for; what was incomplete is, as soon as it is there.
     summary = predict(config(run, tmp_path))
     assert (summary.done, summary.already_done, summary.failed) == (0, 5, 2)
+    assert (tmp_path / "out" / "complete.json").exists()
     write_store(str(tmp_path / "store"), VIDEOS)
     summary = predict(config(run, tmp_path, retry_failed=True))
     assert (summary.done, summary.already_done, summary.failed) == (2, 5, 0)
@@ -125,13 +130,17 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
     run = copied(run, tmp_path)
     graph = predict_module._run_graph
 
+    record = tmp_path / "out" / "complete.json"
+
     def later(*arguments: object) -> None:
         storage.remove(run)  # when no actor has started yet
+        assert not record.exists()
         graph(*arguments)
 
     monkeypatch.setattr(predict_module, "_run_graph", later)
     summary = predict(config(run, tmp_path))
     assert (summary.total, summary.done, summary.failed) == (7, 7, 0)
+    assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=7, failed=0)
 
     # And what was begun can be finished by its own copy, whatever has become of the run.
     copy = f"{tmp_path}/out/detector"
