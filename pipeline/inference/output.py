@@ -39,6 +39,7 @@ class Provenance:
         feature_digest: digest of the FeatureSpec of the features that were read.
         window_length, window_step: snippets.
         merge: how windows were merged.
+        window_last: `windows.test_last`, where it is not the run's own.
     """
 
     checkpoint: str
@@ -47,6 +48,7 @@ class Provenance:
     window_length: int
     window_step: int
     merge: MergeConfig
+    window_last: str | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self) | {"merge": self.merge.model_dump()}, indent=1).encode()

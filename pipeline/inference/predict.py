@@ -5,7 +5,7 @@ import time
 
 import ray.data
 
-from pipeline.config import PredictConfig
+from pipeline.config import PredictConfig, WindowConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
 from pipeline.features.store import FeatureStore, split_error
@@ -13,7 +13,12 @@ from pipeline.inference.completeness import Completeness, mark_begun, mark_compl
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.schema import PREDICTIONS_SCHEMA
-from pipeline.inference.trained import check_features, find_checkpoint, settings_of
+from pipeline.inference.trained import (
+    check_features,
+    find_checkpoint,
+    settings_of,
+    windows_for_prediction,
+)
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
@@ -31,6 +36,7 @@ def predict(config: PredictConfig) -> Summary:
     """Detect the actions of a store's videos; the same command continues after any stop."""
     info = find_checkpoint(config.run, config.checkpoint)
     trained = settings_of(info)
+    windows = windows_for_prediction(trained, config.windows)
     store = FeatureStore(config.store)
     check_features(info, store.spec, config.store, config.allow_feature_mismatch)
     out = PredictionFolder(
@@ -39,8 +45,9 @@ def predict(config: PredictConfig) -> Summary:
             checkpoint=info.url,
             checkpoint_digest=info.digest,
             feature_digest=store.spec.digest,
-            window_length=trained.windows.length,
-            window_step=trained.windows.test_step,
+            window_length=windows.length,
+            window_step=windows.test_step,
+            window_last=windows.test_last if windows.test_last != trained.windows.test_last else None,
             merge=config.merge.apply(trained.merge),
         ),
     )
@@ -66,7 +73,7 @@ def predict(config: PredictConfig) -> Summary:
         out.write_plan(complete)
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
-        _run_graph(config, out.folder("detector"), store, out, len(pending), redo)
+        _run_graph(config, out.folder("detector"), windows, store, out, len(pending), redo)
     seconds = time.monotonic() - started
     if pending or out.lacks_segments():
         out.write_segments()
@@ -100,6 +107,7 @@ def predict(config: PredictConfig) -> Summary:
 def _run_graph(
     config: PredictConfig,
     checkpoint: str,
+    windows: WindowConfig,
     store: FeatureStore,
     out: PredictionFolder,
     pending: int,
@@ -111,7 +119,7 @@ def _run_graph(
     def transform(videos: ray.data.Dataset) -> ray.data.Dataset:
         return videos.map_batches(
             DetectorActor,
-            fn_constructor_args=(checkpoint, store.url, merge, detect),
+            fn_constructor_args=(checkpoint, store.url, windows, merge, detect),
             batch_size=detect.videos_per_task,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=detect.min_actors, max_size=detect.max_actors),

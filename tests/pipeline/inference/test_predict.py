@@ -1,5 +1,6 @@
 """Prediction by Ray Data: each video once, none lost in silence, and no features but the right ones."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,14 @@ import torch
 
 from pipeline import storage
 from pipeline.compose import compose_config
-from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig
+from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig, WindowOverride
 from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
 from pipeline.inference import predict as predict_module
 from pipeline.inference.completeness import Completeness, read_completeness
 from pipeline.inference.predict import predict
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
-from pipeline.inference.trained import check_features
+from pipeline.inference.trained import check_features, windows_for_prediction
 from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, read_info, save_checkpoint
 from pipeline.training.hyperparameters import build
 from pipeline.training.optimisation import build_optimiser
@@ -180,6 +181,49 @@ def test_damaged_weights_are_one_line_before_anything_starts(run: str, tmp_path:
         ):
             predict(config("null", tmp_path, checkpoint=checkpoint))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_windows_of_prediction_may_lie_otherwise(run: str, ray_local: None, tmp_path: Path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    changes = {
+        "windows.test_step": "1.0",
+        "windows.test_last": "pad",
+        "merge.nms_tiou": 1,
+        "merge.window_top_k": 3,
+    }
+    assert predict(config(run, tmp_path, **changes)).done == 7
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert (provenance["window_length"], provenance["window_step"], provenance["window_last"]) == (
+        32,
+        32,
+        "pad",
+    )
+    counts = {row["video_id"]: len(row["segments"]) for row in table(tmp_path, "predictions").to_pylist()}
+    assert counts == {video.video_id: 3 * -(-len(features_of(video)) // 32) for video in VIDEOS}
+    with pytest.raises(InputError, match=r"window_last was pad, is None; window_step was 32, is 16"):
+        predict(config(run, tmp_path, **changes | {"windows.test_step": "null", "windows.test_last": "null"}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "change", "message"),
+    [
+        ("sliding", {"test_step": 33}, r"^windows.test_step \(33\) must not exceed windows.length \(32\)$"),
+        ("sliding", {"test_step": 1.5}, r"^windows.test_step: Input should be a valid integer"),
+        (
+            "whole",
+            {"test_step": 8},
+            r"^windows.test_step=8: the run looks at whole videos \(windows.mode=whole\)",
+        ),
+        ("rescale", {"test_last": "pad"}, r"^windows.test_last=pad: the run looks at whole videos"),
+    ],
+)
+def test_impossible_windows_are_one_line(mode: str, change: dict[str, object], message: str) -> None:
+    trained = TrainConfig(
+        run="/r", store="/s", dataset={"annotations": "/a"}, model={}, loss={},
+        windows={"mode": mode, "length": 32, "train_step": 8, "test_step": 16},
+    )  # fmt: skip
+    with pytest.raises(InputError, match=message):
+        windows_for_prediction(trained, WindowOverride(**change))
 
 
 def test_other_features_are_refused(run: str, tmp_path) -> None:
