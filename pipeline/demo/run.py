@@ -19,6 +19,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predictions import read_segments
 from pipeline.features.extraction import extract
+from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.job import terminal
 from pipeline.ray_runtime import connect
@@ -45,6 +46,7 @@ def demo(config: DemoConfig) -> Summary:
     features = [f"store={store}"]
     _step(console, extract, ExtractConfig, [f"videos={videos}", *features, "backbone=demo"])
     _step(console, train, TrainConfig, ["experiment=demo", *truth, *features, f"run={run}", *config.words])
+    discard_outdated(predictions, run)
     _step(console, predict, PredictConfig, [f"run={run}", *features, f"out={predictions}"])
     evaluation = _step(console, evaluate, EvaluateConfig, [f"predictions={predictions}", *truth])
     picture = storage.join(config.out, "timelines.png")
