@@ -484,6 +484,24 @@ class MergeOverride(Settings):
         return MergeConfig.model_validate(merge.model_dump() | self.model_dump(exclude_none=True))
 
 
+class WindowOverride(Settings):
+    """Changes to how the run's own `windows` lie on test videos; null keeps each as it was trained.
+
+    Of the other window settings the weights depend.
+    """
+
+    test_step: PositiveInt | PositiveFloat | None = Field(
+        None, description="snippets between test windows; 0.25 or 1.0 is a part of the run's windows.length"
+    )
+    test_last: Literal["shift", "pad"] | None = Field(
+        None, description="last test window of a video: shifted left until full, or short and padded"
+    )
+
+    def apply(self, windows: WindowConfig) -> WindowConfig:
+        """Raises ValidationError where the windows would leave gaps."""
+        return WindowConfig.model_validate(windows.model_dump() | self.model_dump(exclude_none=True))
+
+
 class PredictConfig(Settings):
     """Settings of jobs/predict.py."""
 
@@ -491,6 +509,7 @@ class PredictConfig(Settings):
     checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
     store: Url = Field(description="URL of the feature store")
     out: Url = Field(description="URL of the folder for predictions/ and segments/")
+    windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
     allow_feature_mismatch: bool = Field(

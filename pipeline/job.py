@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.compose import (
     compose_config,
@@ -61,16 +62,18 @@ def main(
 
 
 def terminal() -> Console:
-    """The console of jobs: as wide as the terminal, or wide enough for URLs where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+    """The console of jobs: as wide as the terminal, or wide enough for URLs where there is none.
+
+    Paths, class names and messages are printed as they are, brackets and colons too: nothing is read as markup.
+    """
+    width = None if Console().is_terminal else 160
+    return Console(width=width, markup=False, emoji=False)
 
 
 def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], console: Console) -> None:
     """Print every key of a job with its default and a word on its meaning."""
-    console.print(
-        f"[bold]python jobs/{job}.py[/] key=value ...\n\n{(run.__doc__ or '').strip().splitlines()[0]}\n"
-    )
+    command = Text.assemble((f"python jobs/{job}.py", "bold"), " key=value ...")
+    console.print(command, (run.__doc__ or "").strip().splitlines()[0], "", sep="\n\n")
     values = compose_values(job, config_type, [])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("key", "default", "meaning"):
@@ -83,12 +86,12 @@ def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], c
     console.print(table)
 
 
-def _leaves(key: str, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _leaves(key: str, values: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
     """A key and its default; for a key that holds a preset's free-form group, each key in the group."""
     node: Any = values
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:
-            yield key, "[bold]required[/]"
+            yield key, Text("required", "bold")
             return
         node = node[part]
     if isinstance(node, dict):

@@ -12,6 +12,7 @@ from pipeline import storage
 from pipeline.config import EvaluateConfig, PredictConfig, SplitsConfig, TrainConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.job import terminal
 from pipeline.summary import Summary
@@ -27,6 +28,8 @@ _HEADINGS = {"det_map.average": "mAP", "auc": "AUC"}
 
 def run_splits(config: SplitsConfig) -> Summary:
     """Train, predict and evaluate every split and average; the same command continues after any stop.
+
+    With more epochs it trains on and predicts anew. Videos that prediction has lost are tried again by each call.
 
     Split `k` lies in `<run>/split_<k>`: a training run, and its `predictions/` with their `metrics.json`.
     `<run>/splits.json` has the scores of each split and their mean.
@@ -90,8 +93,12 @@ def _train_and_predict(config: SplitsConfig, split: int) -> bool:
     run, out = storage.join(config.run, f"split_{split}"), _folder(config, split)
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
     trained = train(TrainConfig(**(settings | {"run": run, "dataset": dataset})))
+    discard_outdated(out, run)
+    # What an earlier call lost is tried again: it may have been mended since, and a mean without it misleads.
     predicted = predict(
-        PredictConfig(run=run, store=config.store, out=out, detect=config.detect, ray=config.ray)
+        PredictConfig(
+            run=run, store=config.store, out=out, detect=config.detect, retry_failed=True, ray=config.ray
+        )
     )
     if predicted.failed and not config.allow_failures:
         raise InputError(

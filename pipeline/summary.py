@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 EXIT_OK = 0
 EXIT_BAD_INPUT = 2
@@ -48,13 +49,12 @@ class Summary:
         return EXIT_LOST if self.failed and not self.allow_failures else EXIT_OK
 
     def show(self, console: Console) -> None:
-        """Print the summary table."""
-        table = Table(title=f"{self.job}: {self.total} {self.unit}", title_justify="left", show_header=False)
+        """Print the summary table; nothing in it is read as markup, whatever the console does elsewhere."""
+        title = Text(f"{self.job}: {self.total} {self.unit}")
+        table = Table(title=title, title_justify="left", show_header=False)
         table.add_row("done", str(self.done))
         table.add_row("already done", str(self.already_done))
-        table.add_row("failed", f"[bold red]{self.failed}[/]" if self.failed else "0")
-        for name, value in self.figures.items():
-            table.add_row(name, value)
-        for name, url in self.outputs.items():
-            table.add_row(name, url)
+        table.add_row("failed", Text(str(self.failed), "bold red" if self.failed else ""))
+        for name, value in (*self.figures.items(), *self.outputs.items()):
+            table.add_row(Text(name), Text(value))
         console.print(table)

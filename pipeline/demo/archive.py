@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -13,13 +14,16 @@ import av
 
 from pipeline import storage
 from pipeline.demo.scene import frames
-from pipeline.demo.timetable import CLASSES, VideoSpec
+from pipeline.demo.timetable import CLASSES, SUBSETS, VideoSpec
+from pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 # Usual settings: B-frames, and a key frame every four seconds, so that reading has something to seek over.
 _SECONDS_PER_GROUP = 4
 # No macroblock tree: with B-frames, its assembly lets leftover memory decide on quantisers, and no two renders agree.
+_RECIPE, _ANNOTATIONS = "recipe.txt", "annotations.json"
+_VIDEO_NAME = re.compile(rf"({'|'.join(SUBSETS)})_\d{{3,}}\.(mp4|partial)")
 _ENCODER = {"preset": "veryfast", "crf": "21", "bf": "3", "mbtree": "0"}
 
 
@@ -27,7 +31,7 @@ def render_archive(folder: Path, specs: list[VideoSpec], processes: int | None =
     """Render the videos that are not there yet, in parallel, and write `annotations.json` beside them.
 
     Files are complete or absent, also after a kill. Videos of other specs, or painted by other code, are rendered
-    again.
+    again. Files that no demo made are never touched.
 
     Args:
         folder: made where it is not there.
@@ -44,7 +48,7 @@ def render_archive(folder: Path, specs: list[VideoSpec], processes: int | None =
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             for _ in pool.map(partial(render_video, folder=folder), missing):
                 pass
-    annotations = folder / "annotations.json"
+    annotations = folder / _ANNOTATIONS
     storage.write_bytes(str(annotations), json.dumps(truth_of(specs), indent=1).encode())
     return annotations
 
@@ -84,14 +88,29 @@ def truth_of(specs: list[VideoSpec]) -> dict[str, object]:
     }
 
 
+def rendered_files(folder: Path) -> list[Path]:
+    """What `render_archive` has made in `folder`, its recipe last; nothing where it has never been there."""
+    recipe = folder / _RECIPE
+    if not recipe.is_file() or not re.fullmatch("[0-9a-f]{64}", recipe.read_text(errors="replace")):
+        return []
+    videos = [path for path in sorted(folder.iterdir()) if _VIDEO_NAME.fullmatch(path.name)]
+    return [*videos, *[path for path in [folder / _ANNOTATIONS] if path.exists()], recipe]
+
+
 def _forget_other_recipes(folder: Path, specs: list[VideoSpec]) -> None:
-    """Delete the videos where they were not made from these specs by this code."""
+    """Delete the videos where they were not made from these specs by this code.
+
+    Raises InputError where the folder holds videos that no demo made.
+    """
     digest = hashlib.sha256(repr(specs).encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
-        if source.name != "run.py":
+        if source.name not in ("run.py", "folder.py"):
             digest.update(source.read_bytes())
-    recipe = folder / "recipe.txt"
-    if not recipe.exists() or recipe.read_text() != digest.hexdigest():
-        for video in folder.glob("*.mp4"):
-            video.unlink()
-        storage.write_bytes(str(recipe), digest.hexdigest().encode())
+    made = rendered_files(folder)
+    strangers = set(folder.glob("*.mp4")) - set(made)
+    if strangers:
+        raise InputError(f"{folder}: holds {min(strangers).name}, which no demo made; give another out=")
+    if not made or made[-1].read_text() != digest.hexdigest():
+        for path in made:
+            path.unlink()
+        storage.write_bytes(str(folder / _RECIPE), digest.hexdigest().encode())

@@ -14,11 +14,13 @@ from pipeline.annotations.read import read_subset
 from pipeline.compose import compose_config
 from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
 from pipeline.demo.archive import render_archive
+from pipeline.demo.folder import PICTURE, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
 from pipeline.demo.timetable import plan_archive
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predictions import read_segments
 from pipeline.features.extraction import extract
+from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.job import terminal
 from pipeline.ray_runtime import connect
@@ -28,14 +30,17 @@ from pipeline.training.run import train
 
 
 def demo(config: DemoConfig) -> Summary:
-    """Render a small archive of mp4 files and run the real jobs on it; run again, it continues."""
-    if storage.local_path(config.out) is None:
+    """Render a small archive of mp4 files and run the real jobs on it; run again, it continues.
+
+    Raises InputError where `out` is not local, or holds what no demo made.
+    """
+    local = storage.local_path(config.out)
+    if local is None:
         raise InputError(f"out={config.out}: the demo renders its videos into a local folder")
-    if config.fresh:
-        storage.remove(config.out)
+    (clear if config.fresh else claim)(Path(local))
     console = terminal()
     videos, store, run, predictions = (
-        storage.join(config.out, name) for name in ("videos", "store", "run", "predictions")
+        storage.join(config.out, name) for name in (VIDEOS, STORE, RUN, PREDICTIONS)
     )
     console.rule(f"render {config.train_videos} training and {config.test_videos} test videos")
     specs = plan_archive(seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos)
@@ -45,9 +50,10 @@ def demo(config: DemoConfig) -> Summary:
     features = [f"store={store}"]
     _step(console, extract, ExtractConfig, [f"videos={videos}", *features, "backbone=demo"])
     _step(console, train, TrainConfig, ["experiment=demo", *truth, *features, f"run={run}", *config.words])
+    discard_outdated(predictions, run)
     _step(console, predict, PredictConfig, [f"run={run}", *features, f"out={predictions}"])
     evaluation = _step(console, evaluate, EvaluateConfig, [f"predictions={predictions}", *truth])
-    picture = storage.join(config.out, "timelines.png")
+    picture = storage.join(config.out, PICTURE)
     _draw(predictions, truth, picture)
     count = config.train_videos + config.test_videos
     return Summary(

@@ -7,6 +7,30 @@ from pipeline.annotations.canonical import INSTANCES_SCHEMA, Annotations
 from pipeline.training.targets import FOREGROUND, as_one_class
 
 
+def comparable(
+    predictions: pa.Table,
+    annotations: Annotations,
+    *,
+    agnostic: bool | None = None,
+    distinct_truths: bool = False,
+) -> tuple[pa.Table, Annotations]:
+    """Predictions and truth as they are scored: as they are, or both without classes.
+
+    The one rule of `evaluate` and of validation in training.
+
+    Args:
+        predictions: table of `SEGMENTS_SCHEMA`.
+        annotations: the truth of one subset, raw.
+        agnostic: whether classes are left out; None does where the predictions know none.
+        distinct_truths: without classes, count identical segments of a video once.
+    """
+    if agnostic is None:
+        agnostic = is_class_agnostic(predictions, annotations)
+    if not agnostic:
+        return predictions, annotations
+    return without_classes(predictions, annotations, distinct_truths=distinct_truths)
+
+
 def without_classes(
     predictions: pa.Table, annotations: Annotations, *, distinct_truths: bool = False
 ) -> tuple[pa.Table, Annotations]:

@@ -1,8 +1,10 @@
 """Evaluation: a table of segments against a dataset's truth, by the dataset's published protocol."""
 
 import json
+import logging
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
@@ -10,11 +12,11 @@ from pipeline.annotations.read import read_subset
 from pipeline.config import EvaluateConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.average_recall import average_recall
-from pipeline.evaluation.class_agnostic import is_class_agnostic, without_classes
+from pipeline.evaluation.class_agnostic import comparable, is_class_agnostic
 from pipeline.evaluation.detection_map import detection_map
 from pipeline.evaluation.length_recall import recall_by_length
 from pipeline.evaluation.metrics_table import metrics_tables
-from pipeline.evaluation.predictions import folder_of, read_segments
+from pipeline.evaluation.predictions import are_complete, folder_of, read_segments
 from pipeline.evaluation.protocols import changed_settings, chosen_protocol
 from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.results_json import write_results
@@ -22,19 +24,25 @@ from pipeline.evaluation.segmentation_map import segmentation_map
 from pipeline.job import terminal
 from pipeline.summary import Summary
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate(config: EvaluateConfig) -> Summary:
-    """Score predicted segments against the truth: tables on the screen and metrics.json."""
+    """Score predicted segments against the truth: tables on the screen and metrics.json.
+
+    A line tells where predict has not come to its end, and where videos of the truth have no prediction.
+    """
     truth = read_subset(config.dataset, config.dataset.test_subset, raw=True)
     predictions = read_segments(config.predictions, truth.videos["video_id"].to_pylist())
-    result = score(predictions, truth, config)
-    for table in metrics_tables(result):
-        terminal().print(table)
+    result = score(predictions, truth, config, complete=are_complete(config.predictions))
+    _warn(result, config)
     outputs = {"metrics": config.out or storage.join(folder_of(config.predictions), "metrics.json")}
     storage.write_bytes(outputs["metrics"], json.dumps(result.to_json(), indent=2).encode())
     if config.results_json is not None:
         storage.write_bytes(config.results_json, write_results(predictions))
         outputs["results"] = config.results_json
+    for table in metrics_tables(result):
+        terminal().print(table)
     return Summary(
         job="evaluate",
         unit="videos",
@@ -45,13 +53,16 @@ def evaluate(config: EvaluateConfig) -> Summary:
     )
 
 
-def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> Evaluation:
+def score(
+    predictions: pa.Table, truth: Annotations, config: EvaluateConfig, complete: bool | None = None
+) -> Evaluation:
     """Every metric that the settings ask for.
 
     Args:
         predictions: table of `SEGMENTS_SCHEMA`.
         truth: the subset to score on, raw.
         config: the protocol and its changes; says how classes are treated.
+        complete: whether the predictions are whole, or None where nobody says.
     Raises:
         InputError: predictions and truth have no video or no label in common, or a metric lacks something.
     """
@@ -60,8 +71,9 @@ def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> 
     if agnostic is None:
         agnostic = is_class_agnostic(predictions, truth)
     _check_overlap(predictions, truth, config, agnostic)
-    if agnostic:
-        predictions, truth = without_classes(predictions, truth, distinct_truths=config.distinct_truths)
+    predictions, truth = comparable(
+        predictions, truth, agnostic=agnostic, distinct_truths=config.distinct_truths
+    )
     detection = detection_map(predictions, truth, protocol.detection)
     segmentation = recall = by_length = None
     if "seg_map" in protocol.metrics:
@@ -78,12 +90,34 @@ def score(predictions: pa.Table, truth: Annotations, config: EvaluateConfig) -> 
         class_agnostic=agnostic,
         num_videos=truth.videos.num_rows,
         num_truths=truth.instances.num_rows,
+        num_without_predictions=_count_others(truth.videos["video_id"], predictions["video_id"]),
+        predictions_complete=complete,
         metrics=protocol.metrics,
         detection=detection,
         segmentation=segmentation,
         recall=recall,
         by_length=by_length,
     )
+
+
+def _count_others(video_ids: pa.ChunkedArray, predicted: pa.ChunkedArray) -> int:
+    """How many of `video_ids` are not among `predicted`."""
+    return len(video_ids) - int(pc.sum(pc.is_in(video_ids, value_set=predicted), min_count=0).as_py())
+
+
+def _warn(result: Evaluation, config: EvaluateConfig) -> None:
+    if result.predictions_complete is False:
+        logger.warning(
+            "predictions=%s: predict has not come to its end there, and what it has not done counts as not found; "
+            "run it again",
+            config.predictions,
+        )
+    if result.num_without_predictions:
+        logger.warning(
+            "%d of the %d scored videos have no prediction; their actions count as not found",
+            result.num_without_predictions,
+            result.num_videos,
+        )
 
 
 def _check_overlap(predictions: pa.Table, truth: Annotations, config: EvaluateConfig, agnostic: bool) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.evaluation.result import Evaluation
 
@@ -37,7 +38,9 @@ def _class_table(result: Evaluation) -> Table:
 
     for group in _shown_classes(result):
         for label in group:
-            table.add_row(label, f"{result.detection.truths_per_class[label]:,}", *_of_class(result, label))
+            table.add_row(
+                Text(label), f"{result.detection.truths_per_class[label]:,}", *_of_class(result, label)
+            )
         table.add_section()
     table.add_row("mean (mAP)", f"{result.num_truths:,}", *_of_all(result), style="bold")
     return table

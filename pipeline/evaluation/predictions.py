@@ -10,6 +10,7 @@ from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.evaluation.results_json import read_results
 from pipeline.evaluation.segments_table import check_segments
+from pipeline.inference.completeness import read_completeness
 from pipeline.inference.schema import SEGMENTS_SCHEMA
 
 
@@ -35,6 +36,13 @@ def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table
 def folder_of(predictions: str) -> str:
     """The folder that what is said of `predictions` belongs in: itself, or that of the file."""
     return predictions if storage.is_folder(predictions) else posixpath.dirname(predictions)
+
+
+def are_complete(predictions: str) -> bool | None:
+    """Whether predict says that it came to its end in this folder; None where it is no folder of predict's."""
+    if not storage.is_folder(storage.join(predictions, "predictions")):
+        return None
+    return read_completeness(predictions) is not None
 
 
 def _read_file(url: str, video_ids: Collection[str]) -> pa.Table:

@@ -24,6 +24,8 @@ class Evaluation:
         class_agnostic: classes were left out.
         num_videos: videos of the truth.
         num_truths: true instances.
+        num_without_predictions: videos of the truth without any predicted segment.
+        predictions_complete: whether predict came to its end where the segments lie; None where nothing says.
         metrics: those that are reported.
         detection: detection mAP; always there, since the counts come from it.
         segmentation, recall, by_length: segmentation mAP, AR@AN and recall by action length, where reported.
@@ -36,6 +38,8 @@ class Evaluation:
     class_agnostic: bool
     num_videos: int
     num_truths: int
+    num_without_predictions: int
+    predictions_complete: bool | None
     metrics: tuple[MetricName, ...]
     detection: DetectionMAP
     segmentation: SegmentationMAP | None
@@ -52,6 +56,8 @@ class Evaluation:
             "class_agnostic": self.class_agnostic,
             "num_videos": self.num_videos,
             "num_truths": self.num_truths,
+            "num_without_predictions": self.num_without_predictions,
+            "predictions_complete": self.predictions_complete,
             "num_predictions": self.detection.num_predictions,
             "ignored_video": self.detection.ignored_video,
             "ignored_label": self.detection.ignored_label,
@@ -62,7 +68,7 @@ class Evaluation:
         }
 
     def figures(self) -> dict[str, str]:
-        """The numbers of one line each, in percent, by name."""
+        """The numbers of one line each, by name: scores in percent, then what is missing of the predictions."""
         values = {}
         if "det_map" in self.metrics:
             values["average detection mAP"] = self.detection.average
@@ -70,7 +76,12 @@ class Evaluation:
             values["segmentation mAP"] = self.segmentation.mean
         if self.recall is not None:
             values["AUC of AR@AN"] = self.recall.auc
-        return {name: f"{100 * value:.2f} %" for name, value in values.items()}
+        figures = {name: f"{100 * value:.2f} %" for name, value in values.items()}
+        if self.num_without_predictions:
+            figures["videos without predictions"] = f"{self.num_without_predictions} of {self.num_videos}"
+        if self.predictions_complete is False:
+            figures["predictions"] = "not complete: predict has not come to its end"
+        return figures
 
     def quoted_recall(self) -> dict[str, float]:
         """AR at the AN that papers quote."""

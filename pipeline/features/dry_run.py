@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import ray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline import storage
 from pipeline.config import ExtractConfig
@@ -123,7 +124,7 @@ class DryRun:
         )
         table.add_row("to do", str(self.to_do))
         table.add_row("already done", str(self.already_done))
-        table.add_row("failed", f"[bold red]{sum(self.failed.values())}[/]" if self.failed else "0")
+        table.add_row("failed", Text(str(sum(self.failed.values())), "bold red" if self.failed else ""))
         for kind, count in sorted(self.failed.items()):
             table.add_row(f"  {kind}", str(count))
         table.add_row("video to decode", f"{self.hours:.2f} hours in {self.chunks} chunks")
@@ -137,7 +138,7 @@ class DryRun:
                 text = f"{seconds:.2f} s for 1000 snippets, {workers.count} {workers.unit} at once"
                 table.add_row(workers.stage, text)
             table.add_row("estimated time", f"{timedelta(seconds=round(self.seconds))} on this Ray")
-        table.add_row("store", f"{self.store} (nothing was written)")
+        table.add_row("store", Text(f"{self.store} (nothing was written)"))
         console.print(table)
 
 

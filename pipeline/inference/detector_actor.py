@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import torch
 
-from pipeline.config import DetectConfig, MergeConfig
+from pipeline.config import DetectConfig, MergeConfig, WindowConfig
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
 from pipeline.features.store import FeatureStore, VideoFeatures, join_error
@@ -19,13 +19,16 @@ from pipeline.training.feature_cache import FeatureCache
 class DetectorActor:
     """An actor that holds one detector and reads features by itself, so that none pass through Ray."""
 
-    def __init__(self, checkpoint: str, store: str, merge: MergeConfig, config: DetectConfig) -> None:
+    def __init__(
+        self, checkpoint: str, store: str, windows: WindowConfig, merge: MergeConfig, config: DetectConfig
+    ) -> None:
         """Load the checkpoint at URL `checkpoint`, and open the store at URL `store`."""
         be_patient()
         torch.set_num_threads(max(1, int(config.cpus)))
         self.device = torch.device("cuda" if config.gpus else "cpu")
         self.trained = load_trained(checkpoint, self.device)
         self.store = FeatureStore(store)
+        self.windows = windows
         self.merge = merge
         self.config = config
 
@@ -41,7 +44,7 @@ class DetectorActor:
                 self.trained.detector,
                 videos,
                 FeatureCache(self.store, self.config.cache_mb),
-                windows=self.trained.config.windows,
+                windows=self.windows,
                 merge=self.merge,
                 batch_size=self.config.batch_size,
                 device=self.device,

@@ -8,6 +8,7 @@
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
 <out>/flattened.json    the files of predictions/ that segments/ tells of, all of it; absent while that is being made
 <out>/failures/         one row a video that was lost
+<out>/complete.json     counts; there when the last predict came to its end (`pipeline.inference.completeness`)
 """
 
 import json
@@ -43,6 +44,7 @@ class Provenance:
         feature_digest: digest of the FeatureSpec of the features that were read.
         window_length, window_step: snippets.
         merge: how windows were merged.
+        window_last: `windows.test_last`, where it is not the run's own.
     """
 
     checkpoint: str
@@ -51,6 +53,7 @@ class Provenance:
     window_length: int
     window_step: int
     merge: MergeConfig
+    window_last: str | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self) | {"merge": self.merge.model_dump()}, indent=1).encode()

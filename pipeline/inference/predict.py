@@ -5,14 +5,20 @@ import time
 
 import ray.data
 
-from pipeline.config import PredictConfig, TrainConfig
+from pipeline.config import PredictConfig, TrainConfig, WindowConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
 from pipeline.features.store import FeatureStore, split_error
+from pipeline.inference.completeness import Completeness, mark_begun, mark_complete
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.schema import PREDICTIONS_SCHEMA
-from pipeline.inference.trained import check_features, find_checkpoint, settings_of
+from pipeline.inference.trained import (
+    check_features,
+    find_checkpoint,
+    settings_of,
+    windows_for_prediction,
+)
 from pipeline.lease import hold
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
@@ -34,14 +40,19 @@ def predict(config: PredictConfig) -> Summary:
     """
     info = find_checkpoint(config.run, config.checkpoint)
     trained = settings_of(info)
+    windows = windows_for_prediction(trained, config.windows)
     store = FeatureStore(config.store)
     check_features(info, store.spec, config.store, config.allow_feature_mismatch)
     with hold(config.out, "out", "predict", config.force):
-        return _predict(config, info, trained, store)
+        return _predict(config, info, trained, windows, store)
 
 
 def _predict(
-    config: PredictConfig, info: CheckpointInfo, trained: TrainConfig, store: FeatureStore
+    config: PredictConfig,
+    info: CheckpointInfo,
+    trained: TrainConfig,
+    windows: WindowConfig,
+    store: FeatureStore,
 ) -> Summary:
     out = PredictionFolder(
         config.out,
@@ -49,11 +60,13 @@ def _predict(
             checkpoint=info.url,
             checkpoint_digest=info.digest,
             feature_digest=store.spec.digest,
-            window_length=trained.windows.length,
-            window_step=trained.windows.test_step,
+            window_length=windows.length,
+            window_step=windows.test_step,
+            window_last=windows.test_last if windows.test_last != trained.windows.test_last else None,
             merge=config.merge.apply(trained.merge),
         ),
     )
+    mark_begun(out.url)
     unusable = _unusable(store)
     complete = [video_id for video_id in store.index() if video_id not in unusable]
     if not complete:
@@ -76,7 +89,7 @@ def _predict(
         out.write_plan(complete)
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
-        _run_graph(config, out.folder("detector"), store, out, len(pending), redo)
+        _run_graph(config, out.folder("detector"), windows, store, out, len(pending), redo)
     seconds = time.monotonic() - started
     if pending or out.lacks_segments():
         out.write_segments()
@@ -86,14 +99,16 @@ def _predict(
         *(_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])),
     ]
     out.write_failures(failures)
+    videos = len(complete) + len(unusable)
+    mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
     done = sum(outcomes[video_id] is None for video_id in pending)
     hours = sum(store.index()[video_id].duration for video_id in pending) / 3600
     return Summary(
         job="predict",
         unit="videos",
-        total=len(complete) + len(unusable),
+        total=videos,
         done=done,
-        already_done=len(complete) + len(unusable) - done - len(failures),
+        already_done=videos - done - len(failures),
         failed=len(failures),
         outputs={
             name: out.folder(name) for name in ("predictions", "segments", *["failures"] * bool(failures))
@@ -108,6 +123,7 @@ def _predict(
 def _run_graph(
     config: PredictConfig,
     checkpoint: str,
+    windows: WindowConfig,
     store: FeatureStore,
     out: PredictionFolder,
     pending: int,
@@ -119,7 +135,7 @@ def _run_graph(
     def transform(videos: ray.data.Dataset) -> ray.data.Dataset:
         return videos.map_batches(
             DetectorActor,
-            fn_constructor_args=(checkpoint, store.url, merge, detect),
+            fn_constructor_args=(checkpoint, store.url, windows, merge, detect),
             batch_size=detect.videos_per_task,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=detect.min_actors, max_size=detect.max_actors),

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from pipeline import storage
-from pipeline.config import TrainConfig
+from pipeline.config import TrainConfig, WindowConfig, WindowOverride
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
 from pipeline.training.checkpoint import (
@@ -69,6 +69,26 @@ def settings_of(info: CheckpointInfo) -> TrainConfig:
         raise InputError(
             f"{info.url}: was trained by another version of raytad (its setting {key}: {detail['msg']})"
         ) from None
+
+
+def windows_for_prediction(trained: TrainConfig, override: WindowOverride) -> WindowConfig:
+    """How the windows of a trained detector lie on test videos, with a command's changes.
+
+    Raises InputError where these leave gaps, or change what the detector's kind of windows does not have.
+    """
+    for key, value in override.model_dump(exclude_none=True).items():
+        if trained.windows.mode != "sliding":
+            raise InputError(
+                f"windows.{key}={value}: the run looks at whole videos (windows.mode={trained.windows.mode}); "
+                "leave it out"
+            )
+    try:
+        return override.apply(trained.windows)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(["windows", *(str(part) for part in detail["loc"])])
+        message = detail["msg"].removeprefix("Value error, ")
+        raise InputError(message if message.startswith("windows.") else f"{key}: {message}") from None
 
 
 def load_trained(url: str, device: torch.device) -> TrainedDetector:

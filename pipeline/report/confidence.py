@@ -14,6 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from pipeline.annotations.canonical import Annotations
 from pipeline.evaluation.indexed import index_segments
 from pipeline.evaluation.matching import overlapping_pairs
+from pipeline.report.literal import literal_text
 
 _POINT, _INK, _GREY, _GRID = "#0072B2", "#222222", "#6B6B6B", "#DDDFE3"
 _SIDE = 4.6  # inches of a panel
@@ -30,7 +31,8 @@ class ProposalQuality:
 
 def draw_confidence(runs: Sequence[ProposalQuality], stream: IO[bytes]) -> None:
     """Write the picture of `confidence_figure` to `stream`, as PNG."""
-    FigureCanvasAgg(confidence_figure(runs)).print_png(stream)
+    with literal_text():
+        FigureCanvasAgg(confidence_figure(runs)).print_png(stream)
 
 
 def confidence_figure(runs: Sequence[ProposalQuality]) -> Figure:

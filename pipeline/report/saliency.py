@@ -12,6 +12,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from pipeline.report.literal import literal_text
+
 # Colours after Okabe and Ito, told apart in every common form of colour blindness.
 _CURVES = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
 _TRUE, _PROPOSED = "#9AA0A6", "#D55E00"
@@ -46,7 +48,8 @@ class SalientPanel:
 
 def draw_saliency(panels: Sequence[SalientPanel], stream: IO[bytes]) -> None:
     """Write the picture of `saliency_figure` to `stream`, as PNG."""
-    FigureCanvasAgg(saliency_figure(panels)).print_png(stream)
+    with literal_text():
+        FigureCanvasAgg(saliency_figure(panels)).print_png(stream)
 
 
 def saliency_figure(panels: Sequence[SalientPanel]) -> Figure:

@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.evaluation.segments_table import check_segments
+from pipeline.report.literal import literal_text
 
 # Seven colours after Okabe and Ito, told apart in every common form of colour blindness. A hatch sets each
 # further round of seven apart, and a lane carries the name of its class anyway.
@@ -62,10 +63,11 @@ def draw_timelines(
     score_threshold: float = 0.3,
 ) -> None:
     """Write the picture of `timelines_figure` to `stream`, as PNG."""
-    figure = timelines_figure(
-        predictions, annotations, max_videos=max_videos, score_threshold=score_threshold
-    )
-    FigureCanvasAgg(figure).print_png(stream)
+    with literal_text():
+        figure = timelines_figure(
+            predictions, annotations, max_videos=max_videos, score_threshold=score_threshold
+        )
+        FigureCanvasAgg(figure).print_png(stream)
 
 
 def timelines_figure(

@@ -62,20 +62,20 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
         videos=tuple(videos),
         windows=tuple(windows),
         labels=truth.labels,
-        validation=_validation_set(config, store) if config.validate_every else None,
+        validation=_validation_set(config, store, truth.labels) if config.validate_every else None,
     )
 
 
-def _validation_set(config: TrainConfig, store: FeatureStore) -> ValidationSet | None:
+def _validation_set(
+    config: TrainConfig, store: FeatureStore, labels: tuple[str, ...]
+) -> ValidationSet | None:
     dataset = config.dataset
     truth = read_subset(dataset, dataset.test_subset, raw=True)
-    if config.class_agnostic:
-        truth = as_one_class(truth, deduplicate=config.deduplicate)
     videos = _usable(truth, store, dataset.test_subset)
     if not videos:
         logger.warning("no video of subset %s is in the store, so nothing is validated", dataset.test_subset)
         return None
-    return ValidationSet(tuple(videos), truth)
+    return ValidationSet(tuple(videos), truth, labels)
 
 
 def _usable(truth: Annotations, store: FeatureStore, subset: str) -> list[VideoFeatures]:

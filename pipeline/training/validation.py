@@ -1,4 +1,4 @@
-"""det-mAP of a detector in training, by the same windows, merging and metric as `predict` and `evaluate`."""
+"""det-mAP of a detector in training, by the same windows, merging, truth and metric as `predict` and `evaluate`."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.config import TrainConfig
+from pipeline.evaluation.class_agnostic import comparable
 from pipeline.evaluation.detection_map import DetectionMAP, detection_map
 from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
 from pipeline.features.store import VideoFeatures
@@ -18,10 +19,17 @@ from pipeline.training.workers import Workers
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """The videos to validate on, and the truth of exactly these."""
+    """What to validate on.
+
+    Attributes:
+        videos: those of the test subset that the store has.
+        truth: of the whole test subset, raw and with its classes; what the store lacks counts as not found.
+        labels: the names of the detector's classes.
+    """
 
     videos: tuple[VideoFeatures, ...]
     truth: Annotations
+    labels: tuple[str, ...]
 
 
 def validate(
@@ -45,12 +53,13 @@ def validate(
         batch_size=config.optimiser.batch_size,
         device=workers.device,
     )
-    mine = segments_table(((video.video_id, merged) for video, merged in found), subject.truth.labels)
+    mine = segments_table(((video.video_id, merged) for video, merged in found), subject.labels)
     detector.train()
     shares = [_from_bytes(content) for content in workers.gather(_to_bytes(mine))]
     # The metric breaks ties in score by row order, which must not depend on who took which video.
     found_by_all = pa.concat_tables(shares).sort_by("video_id")
-    return detection_map(found_by_all, subject.truth, PROTOCOLS[protocol_name(config.dataset.name)].detection)
+    scored, truth = comparable(found_by_all, subject.truth)
+    return detection_map(scored, truth, PROTOCOLS[protocol_name(config.dataset.name)].detection)
 
 
 def _to_bytes(table: pa.Table) -> bytes:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.compose import compose_config
@@ -10,7 +12,7 @@ from pipeline.config import SplitsConfig
 from pipeline.errors import InputError
 from pipeline.splits import flat_scores, mean_scores, run_splits
 from pipeline.training.checkpoint import last_checkpoint
-from tests.pipeline.synthetic import TINY_MODEL, make_videos, write_annotations, write_store
+from tests.pipeline.synthetic import TINY_MODEL, features_of, make_videos, write_annotations, write_store
 
 
 def test_scores_are_averaged_by_name_and_bins_without_truth_left_out() -> None:
@@ -70,6 +72,34 @@ def test_every_split_is_trained_and_scored_on_its_own_classes(tmp_path: Path, ra
 
     again = run_splits(config(tmp_path, *words))
     assert (again.done, again.already_done) == (0, 2)
+
+    # Trained further, a split is predicted anew; what users put beside its predictions stays.
+    predictions = tmp_path / "splits" / "split_0" / "predictions"
+    (predictions / "notes.txt").write_text("mine")
+    words = ["dataset.zero_shot.seen_fraction=0.5", "splits=[0]"]
+    further = run_splits(config(tmp_path, *words, "optimiser.epochs=2"))
+    assert (further.done, further.already_done) == (1, 0)
+    checkpoint = last_checkpoint(str(tmp_path / "splits" / "split_0"))
+    assert checkpoint is not None
+    assert checkpoint.progress.epoch == 2
+    provenance = json.loads((predictions / "provenance.json").read_text())
+    assert provenance["checkpoint_digest"] == checkpoint.digest
+    found = pq.read_table(predictions / "predictions")
+    assert found.schema.metadata[b"checkpoint_digest"].decode() == checkpoint.digest
+    assert sorted(found["video_id"].to_pylist()) == sorted(video.video_id for video in videos)
+    assert (predictions / "notes.txt").exists()
+
+
+def test_what_was_lost_is_tried_again_by_each_call(tmp_path: Path, ray_local: None) -> None:
+    videos = [*make_videos(5, "train", seed=1), *make_videos(4, "test", seed=2)]
+    broken = {videos[-1].video_id: np.full_like(features_of(videos[-1]), np.nan)}
+    write_store(str(tmp_path / "store"), videos, features=broken)
+    write_annotations(str(tmp_path / "truth.json"), videos)
+    words = ["dataset.zero_shot.seen_fraction=0.5", "splits=[0]"]
+    with pytest.raises(InputError, match="1 videos could not be predicted"):
+        run_splits(config(tmp_path, *words))
+    write_store(str(tmp_path / "store"), videos)
+    assert run_splits(config(tmp_path, *words)).exit_status == 0
 
 
 def test_a_dataset_without_splits_is_refused(tmp_path: Path) -> None:

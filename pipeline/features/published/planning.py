@@ -110,7 +110,10 @@ def write_import_plan(
         length = min(shape.length for shape in found)
         placed = place_in_time(store.spec.timeline, facts.get(video.video_id, VideoFacts()), length)
         if placed is None:
-            message = "timeline.fps is null, and neither info nor the annotations tell the rate of this video"
+            message = (
+                "timeline.fps is null, and neither info nor the annotations tell the rate of this video; "
+                "retry_failed=true tries it again with dataset.annotations= or info= that do"
+            )
             failures.append(Failure(video.video_id, video.uri, "probe", FailureKind.UNKNOWN_RATE, message))
             continue
         timeline, duration = placed

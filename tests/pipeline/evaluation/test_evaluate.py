@@ -1,6 +1,7 @@
 """From files to metrics.json."""
 
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +10,7 @@ from pipeline.config import EvaluateConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate, score
 from pipeline.evaluation.predictions import read_segments
+from pipeline.inference.completeness import Completeness, mark_complete
 from tests.pipeline.evaluation.cases import segments_table, truth
 
 ROWS = [("v", 0.0, 10.0, "run", 0.9), ("w", 3.0, 8.0, "jump", 0.8), ("w", 40.0, 50.0, "run", 0.1)]
@@ -48,7 +50,8 @@ def test_metrics_json_is_beside_the_predictions_and_says_how_they_were_scored(tm
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert list(metrics) == [
         *("dataset", "subset", "protocol", "protocol_changed", "class_agnostic"),
-        *("num_videos", "num_truths", "num_predictions", "ignored_video", "ignored_label"),
+        *("num_videos", "num_truths", "num_without_predictions", "predictions_complete"),
+        *("num_predictions", "ignored_video", "ignored_label"),
         *("union_epsilon", "det_map", "per_class"),
         *("seg_map", "seg_fps", "seg_stride", "seg_index_shift", "seg_per_class"),
         *("ar_at_an", "auc", "recall_by_length", "truths_by_length"),
@@ -72,6 +75,38 @@ def test_metrics_json_is_beside_the_predictions_and_says_how_they_were_scored(tm
     assert "protocol multithumos" in capsys.readouterr().out
 
 
+def test_videos_without_predictions_are_counted_and_told(tmp_path, annotations, caplog):
+    summary = run(annotations, parquet(tmp_path, [row for row in ROWS if row[0] == "v"]))
+    assert json.loads((tmp_path / "metrics.json").read_text())["num_without_predictions"] == 1
+    assert summary.figures["videos without predictions"] == "1 of 2"
+    assert "1 of the 2 scored videos have no prediction" in caplog.text
+    caplog.clear()
+    summary = run(annotations, parquet(tmp_path, ROWS))
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["num_without_predictions"], metrics["predictions_complete"]) == (0, None)
+    assert "videos without predictions" not in summary.figures
+    assert caplog.text == ""
+
+
+def test_a_folder_that_predict_has_not_finished_is_told(tmp_path, annotations, caplog):
+    for name in ("predictions", "segments"):
+        (tmp_path / name).mkdir()
+        pq.write_table(segments_table(ROWS), tmp_path / name / "part.parquet")
+    summary = run(annotations, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["predictions_complete"] is False
+    assert summary.figures["predictions"] == "not complete: predict has not come to its end"
+    assert f"predictions={tmp_path}: predict has not come to its end there" in caplog.text
+    mark_complete(str(tmp_path), Completeness(2, 2, 0))
+    caplog.clear()
+    summary = run(annotations, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["predictions_complete"] is True
+    assert "predictions" not in summary.figures
+    assert caplog.text == ""
+    (tmp_path / "complete.json").write_text("{")
+    with pytest.raises(InputError, match=r"complete\.json: not predict's record .* run predict again"):
+        run(annotations, tmp_path)
+
+
 def test_only_the_metrics_asked_for_are_reported_and_changes_are_named(tmp_path, annotations):
     out = str(tmp_path / "other.json")
     run(annotations, parquet(tmp_path, ROWS), metrics=("ar_at_an",), thresholds=(0.5,), out=out)
@@ -79,6 +114,15 @@ def test_only_the_metrics_asked_for_are_reported_and_changes_are_named(tmp_path,
     assert metrics["protocol_changed"] == ["thresholds"]
     assert not {"det_map", "seg_map", "recall_by_length"} & metrics.keys()
     assert metrics["ar_at_an"]["100"] == pytest.approx((10 + 7) / 20)  # of ten thresholds: all, and .5 to .8
+
+
+def test_class_names_are_printed_as_they_are(tmp_path, annotations, capsys):
+    content = Path(annotations).read_text().replace('"run"', '"[/old] run"')
+    (tmp_path / "odd.json").write_text(content)
+    found = parquet(tmp_path, [("v", 0.0, 10.0, "[/old] run", 0.9)])
+    run(str(tmp_path / "odd.json"), found)
+    assert "│ [/old] run │" in capsys.readouterr().out
+    assert (tmp_path / "metrics.json").exists()
 
 
 def test_results_json_goes_out_and_comes_back_to_the_same_numbers(tmp_path, annotations):

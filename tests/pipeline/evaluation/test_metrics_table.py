@@ -43,6 +43,8 @@ def evaluation(per_class, seg_per_class, **changes):
         "class_agnostic": False,
         "num_videos": 7,
         "num_truths": sum(truths.values()),
+        "num_without_predictions": 0,
+        "predictions_complete": None,
         "metrics": ("det_map", "seg_map", "ar_at_an", "recall_by_length"),
         "detection": detection,
         "segmentation": SegmentationMAP(SegmentationProtocol(10.0, 4), seg_per_class, 0.625, 100),

@@ -1,6 +1,7 @@
 """The output folder belongs to what made it, and says each video once."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -71,3 +72,13 @@ def test_another_provenance_is_refused_with_the_difference(folder: PredictionFol
     other = dataclasses.replace(PROVENANCE, window_step=8, merge=MergeConfig(nms_tiou=0.5))
     with pytest.raises(InputError, match=r"merge\.nms_tiou was 0\.4, is 0\.5; window_step was 16, is 8"):
         PredictionFolder(folder.url, other)
+
+
+def test_a_folder_of_an_earlier_version_opens(folder: PredictionFolder, tmp_path) -> None:
+    path = tmp_path / "out" / "provenance.json"
+    written = json.loads(path.read_text())
+    del written["window_last"]
+    path.write_text(json.dumps(written))
+    PredictionFolder(folder.url, PROVENANCE)
+    with pytest.raises(InputError, match="window_last was None, is pad"):
+        PredictionFolder(folder.url, dataclasses.replace(PROVENANCE, window_last="pad"))

@@ -1,5 +1,6 @@
 """Prediction by Ray Data: each video once, none lost in silence, and no features but the right ones."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 
 from pipeline import lease, storage
 from pipeline.compose import compose_config
-from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig
+from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig, WindowOverride
 from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
 from pipeline.inference import predict as predict_module
+from pipeline.inference.completeness import Completeness, read_completeness
 from pipeline.inference.predict import predict
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
-from pipeline.inference.trained import check_features
+from pipeline.inference.trained import check_features, windows_for_prediction
 from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, read_info, save_checkpoint
 from pipeline.training.hyperparameters import build
 from pipeline.training.optimisation import build_optimiser
@@ -73,6 +75,7 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
     summary = predict(config(run, tmp_path))
     assert (summary.total, summary.done, summary.already_done, summary.failed) == (7, 5, 0, 2)
     assert summary.exit_status == 3
+    assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=5, failed=2)
 
     predictions = table(tmp_path, "predictions")
     assert predictions.schema == PREDICTIONS_SCHEMA
@@ -97,9 +100,12 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
     }
     assert "truncated: ends early" in failures[INCOMPLETE]["message"]
 
+    # Until the next one has come to its end, as an earlier version or a killed job leaves it.
+    (tmp_path / "out" / "complete.json").unlink()
     # What failed is not tried again unless asked for; what was incomplete is, as soon as it is there.
     summary = predict(config(run, tmp_path))
     assert (summary.done, summary.already_done, summary.failed) == (0, 5, 2)
+    assert (tmp_path / "out" / "complete.json").exists()
     write_store(str(tmp_path / "store"), VIDEOS)
     summary = predict(config(run, tmp_path, retry_failed=True))
     assert (summary.done, summary.already_done, summary.failed) == (2, 5, 0)
@@ -125,13 +131,17 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
     run = copied(run, tmp_path)
     graph = predict_module._run_graph
 
+    record = tmp_path / "out" / "complete.json"
+
     def later(*arguments: object) -> None:
         storage.remove(run)  # when no actor has started yet
+        assert not record.exists()
         graph(*arguments)
 
     monkeypatch.setattr(predict_module, "_run_graph", later)
     summary = predict(config(run, tmp_path))
     assert (summary.total, summary.done, summary.failed) == (7, 7, 0)
+    assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=7, failed=0)
 
     # And what was begun can be finished by its own copy, whatever has become of the run.
     copy = f"{tmp_path}/out/detector"
@@ -171,6 +181,49 @@ def test_damaged_weights_are_one_line_before_anything_starts(run: str, tmp_path:
         ):
             predict(config("null", tmp_path, checkpoint=checkpoint))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_windows_of_prediction_may_lie_otherwise(run: str, ray_local: None, tmp_path: Path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    changes = {
+        "windows.test_step": "1.0",
+        "windows.test_last": "pad",
+        "merge.nms_tiou": 1,
+        "merge.window_top_k": 3,
+    }
+    assert predict(config(run, tmp_path, **changes)).done == 7
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert (provenance["window_length"], provenance["window_step"], provenance["window_last"]) == (
+        32,
+        32,
+        "pad",
+    )
+    counts = {row["video_id"]: len(row["segments"]) for row in table(tmp_path, "predictions").to_pylist()}
+    assert counts == {video.video_id: 3 * -(-len(features_of(video)) // 32) for video in VIDEOS}
+    with pytest.raises(InputError, match=r"window_last was pad, is None; window_step was 32, is 16"):
+        predict(config(run, tmp_path, **changes | {"windows.test_step": "null", "windows.test_last": "null"}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "change", "message"),
+    [
+        ("sliding", {"test_step": 33}, r"^windows.test_step \(33\) must not exceed windows.length \(32\)$"),
+        ("sliding", {"test_step": 1.5}, r"^windows.test_step: Input should be a valid integer"),
+        (
+            "whole",
+            {"test_step": 8},
+            r"^windows.test_step=8: the run looks at whole videos \(windows.mode=whole\)",
+        ),
+        ("rescale", {"test_last": "pad"}, r"^windows.test_last=pad: the run looks at whole videos"),
+    ],
+)
+def test_impossible_windows_are_one_line(mode: str, change: dict[str, object], message: str) -> None:
+    trained = TrainConfig(
+        run="/r", store="/s", dataset={"annotations": "/a"}, model={}, loss={},
+        windows={"mode": mode, "length": 32, "train_step": 8, "test_step": 16},
+    )  # fmt: skip
+    with pytest.raises(InputError, match=message):
+        windows_for_prediction(trained, WindowOverride(**change))
 
 
 def test_other_features_are_refused(run: str, tmp_path) -> None:

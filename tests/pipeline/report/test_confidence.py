@@ -1,6 +1,7 @@
 """The scatter has a point for each proposal, where its score and its best tIoU put it."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,12 @@ from pipeline.report.confidence import (
 
 BASELINE = ProposalQuality("baseline", np.array([0.1, 0.9, 0.5]), np.array([0.0, 1.0, 0.3]))
 OURS = ProposalQuality("TP²-DETR", np.linspace(0, 1, 50), np.linspace(1, 0, 50))
+
+
+def test_dollar_signs_are_drawn() -> None:
+    stream = io.BytesIO()
+    draw_confidence([replace(BASELINE, name=r"$\nothing$")], stream)
+    assert stream.getvalue().startswith(b"\x89PNG")
 
 
 def test_a_panel_a_run_a_point_a_proposal() -> None:

@@ -37,6 +37,12 @@ def bars(axes: Axes) -> list[tuple[float, float, float, float]]:
     return found
 
 
+def test_dollar_signs_are_drawn() -> None:
+    stream = io.BytesIO()
+    draw_saliency([panel(r"$\nothing$", places=("$^$",))], stream)
+    assert stream.getvalue().startswith(b"\x89PNG")
+
+
 def test_curves_bars_and_bands() -> None:
     first, second = saliency_figure([panel(), panel("v1", (), (), ("encoder",))]).axes
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["v0", "v1"]

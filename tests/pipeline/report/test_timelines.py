@@ -51,6 +51,19 @@ def bars(axes, kind):
     ]
 
 
+def test_dollar_signs_are_drawn():
+    costs = r"$\nothing$ to pay"  # which is no formula
+    truth = archive(labels=("run", "jump", costs))
+    renamed = truth.videos.set_column(0, truth.videos.schema.field(0), pa.array(["$v_0$", "$^$", "v2"]))
+    stream = io.BytesIO()
+    draw_timelines(
+        predictions(("$^$", 1.5, 4.5, costs, 0.9)),
+        Annotations(renamed, truth.instances.slice(6), truth.labels),
+        stream,
+    )
+    assert stream.getvalue().startswith(b"\x89PNG")
+
+
 def test_a_panel_a_video_a_lane_a_class_a_bar_a_segment():
     found = predictions(
         ("v0", 1.5, 4.5, "run", 0.9),

@@ -216,7 +216,18 @@ def test_rates_and_durations_come_from_whatever_tells_them(tmp_path: Path) -> No
     assert (a.timeline, a.duration, a.num_snippets) == (Timeline(30.0, 4, 16), 5.7, 40)
     assert (b.timeline, b.duration, b.num_snippets) == (Timeline(25.0, 4, 16), 7.68, 45)
     assert b.timeline.to_seconds(44.5) == pytest.approx((44 * 4 + 8) / 25)
-    assert store.failures().to_pylist()[0]["kind"] == "unknown_rate"
+    (lost,) = store.failures().to_pylist()
+    assert (lost["video_id"], lost["kind"]) == ("c", "unknown_rate")
+
+    # The remedy that the message names: annotations that tell what the info file lacks, as THUMOS14's do of the one
+    # video of MultiTHUMOS that GAP's file does not have.
+    assert "retry_failed=true tries it again with dataset.annotations=" in lost["message"]
+    whole = annotations(tmp_path / "whole.json", {"a": 5.7, "b": 7.68, "c": 7.0}, fps=30.0)
+    summary = run(
+        source, tmp_path / "store", *own_rate, f"dataset.annotations={whole}", told[1], "retry_failed=true"
+    )
+    assert (summary.total, summary.done, summary.already_done, summary.failed) == (3, 1, 2, 0)
+    assert FeatureStore(str(tmp_path / "store")).index()["c"].timeline.rate == 30.0
 
     strangers = annotations(tmp_path / "strangers.json", {"v_a": 5.7})
     with pytest.raises(InputError, match=r"none of the 1 annotated videos, such as 'v_a', is among its 3"):
