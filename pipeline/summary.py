@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 EXIT_OK = 0
+EXIT_BROKEN = 1
 EXIT_BAD_INPUT = 2
 EXIT_LOST = 3
 
