@@ -175,12 +175,7 @@ class ChunkDecoder:
         """The pictures of a chunk; a crash is given a second chance."""
         sampled = sample_chunk(self.timeline, self.offsets, chunk, self.successors)
         size = len(sampled.indices) * self.size.crop * self.size.crop * 3
-        try:
-            return process.call(chunk, size)[1]
-        except VideoError as error:
-            if error.kind is not FailureKind.CRASH:
-                raise
-            return process.call(chunk, size)[1]
+        return process.call(chunk, size, tries=2)[1]
 
     def _ending(self, process: Sandbox, chunk: dict[str, Any], error: VideoError) -> pa.Table:
         """The row of a chunk that cannot be decoded to its end."""

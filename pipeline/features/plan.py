@@ -128,7 +128,7 @@ def probe_videos(
     failures: list[Failure] = []
     for source in sources:
         try:
-            info, _ = process.call(source.uri)
+            info, _ = process.call(source.uri, tries=2)
         except VideoError as error:
             failures.append(Failure(source.video_id, source.uri, "probe", error.kind, str(error)))
         except OSError as error:
