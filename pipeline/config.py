@@ -55,10 +55,10 @@ class RayConfig(Settings):
     """How a job reaches Ray; inside a running cluster only `address` counts."""
 
     address: str | None = Field(
-        None, description="cluster to join; null joins the submitting one or starts a local one"
+        None, description="Ray to join; null joins the one it was submitted to or starts a local one"
     )
     cpus: PositiveInt | None = Field(
-        None, description="CPUs of a local Ray; null takes them all (never under 4 slots)"
+        None, description="slots for CPUs of a local Ray; null takes all CPUs; never under 4"
     )
     object_store_mb: PositiveInt | None = Field(
         None, description="object store of a local Ray in MiB; null lets Ray choose"

@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import stopping
 from pipeline.compose import (
     compose_config,
     compose_values,
@@ -20,7 +23,8 @@ from pipeline.compose import (
     preset_groups,
 )
 from pipeline.errors import InputError
-from pipeline.summary import EXIT_BAD_INPUT
+from pipeline.outages import OutageError
+from pipeline.summary import EXIT_BAD_INPUT, EXIT_BROKEN
 
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
 
@@ -43,7 +47,9 @@ def main(
     """Compose the settings from the command line, run the job, print its outcome and exit.
 
     Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some
-    inputs failed and `allow_failures` is not set.
+    inputs failed and `allow_failures` is not set, 128 and the number of the signal where one ended the job, 1 where
+    the job broke: what died in a cluster is told in a line, a bug by its traceback. Whatever ends a job, its local
+    Ray ends with it, and the same command goes on.
     """
     words = sys.argv[1:] if words is None else words
     logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
@@ -51,14 +57,58 @@ def main(
     if "--help" in words or "-h" in words:
         show_help(job, config_type, run, console)
         sys.exit(0)
+    stopping.arm(job)
     try:
         outcome = run(compose_config(job, config_type, words))
-    except InputError as error:
-        for line in str(error).splitlines():
-            print(f"{job}: {line}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
-    outcome.show(console)
-    sys.exit(outcome.exit_status)
+        outcome.show(console)
+        status = outcome.exit_status
+    except (KeyboardInterrupt, SystemExit) as error:
+        stopped = stopping.as_stopped(error)
+        _shut_down()
+        stopping.tell(job, stopped)
+        sys.exit(stopped.status)
+    except Exception as error:
+        text, status = _told(job, error)
+        _shut_down()
+        for line in text.splitlines():
+            print(f"{job}: {line}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _told(job: str, error: Exception) -> tuple[str, int]:
+    """What to print of an error, and the exit status. Raises what is nobody's fault but ours."""
+    if "ray" in sys.modules:  # for which bad input need not wait
+        from pipeline import ray_failures
+
+        # An error of a task is of its class, too, but its text is a traceback.
+        error = ray_failures.own_error(error) or error
+    if isinstance(error, InputError):
+        return str(error), EXIT_BAD_INPUT
+    if isinstance(error, OutageError):
+        return str(error), EXIT_BROKEN
+    if "ray" not in sys.modules:
+        raise error
+    if not ray_failures.is_from_cluster(error):
+        raise error
+    return f"{ray_failures.describe(error)}; {stopping.CONTINUES}{_report(job, error)}", EXIT_BROKEN
+
+
+def _report(job: str, error: Exception) -> str:
+    """Where all that Ray has to say lies, as the end of a sentence."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix=f"raytad-{job}-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:  # a full disk may be the very cause
+        return ""
+    return f"; Ray's report is in {file.name}"
+
+
+def _shut_down() -> None:
+    """End Ray before the last line is printed, for until then it prints what dying workers say."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 def terminal() -> Console:

@@ -6,6 +6,7 @@ gave no sign for a minute is taken for dead (at once where it was a process of t
 number goes to the job that waited.
 """
 
+import _thread
 import json
 import logging
 import os
@@ -19,9 +20,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import storage
+from pipeline import stopping, storage
 from pipeline.errors import InputError
 from pipeline.outages import OutageError
+from pipeline.summary import EXIT_BAD_INPUT
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +158,8 @@ class _Holder:
                 if number > self._number or (lease is not None and lease.owner != self._lease.owner):
                     self._successor = lease
                     self.lost.set()
-                    _interrupt_main()
+                    if not stopping.stop(self.loss("its folder"), EXIT_BAD_INPUT):
+                        _thread.interrupt_main()  # not a job's process, but a test's or a notebook's
                     return
                 self._lease = replace(self._lease, signs=self._lease.signs + 1)
                 self._write(self._lease)
@@ -226,9 +229,3 @@ def _identity(pid: int) -> str | None:
         return None
     state, started = status[0], status[19]
     return None if state in "ZX" else f"{machine}/{namespace}/{started}"
-
-
-def _interrupt_main() -> None:
-    import _thread
-
-    _thread.interrupt_main()

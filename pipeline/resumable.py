@@ -8,8 +8,7 @@ would then delete the file and still believe its ids done. And ids can be given 
 import logging
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +19,6 @@ from ray.data.checkpoint.checkpoint_filter import IdColumnCheckpointManager
 from ray.data.checkpoint.checkpoint_writer import PENDING_CHECKPOINT_SUFFIX
 
 from pipeline import storage
-from pipeline.errors import InputError
-from pipeline.outages import OutageError
 from pipeline.progress import progress_lines
 
 logger = logging.getLogger(__name__)
@@ -66,8 +63,6 @@ def write_resumably(
         unit: what a row is, in the plural.
         redo: ids to be done again although they are recorded as done.
         there: names of the files in `target` that are whole; a record of any other file counts for nothing.
-    Raises:
-        InputError, OutageError: where a stage raised it.
     """
     read_fs, read_path = storage.arrow_filesystem(source)
     write_fs, write_path = storage.arrow_filesystem(target)
@@ -82,7 +77,7 @@ def write_resumably(
     )
     # A block is the work of one task, and a few small files would otherwise come as one block each.
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_task)
-    with progress_lines(checkpoint, expected_rows, unit), _own_errors():
+    with progress_lines(checkpoint, expected_rows, unit):
         transform(blocks).write_parquet(
             write_path,
             filesystem=write_fs,
@@ -117,20 +112,6 @@ def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdC
             return checkpoint_ds.map_batches(still_done, batch_format="pyarrow", zero_copy_batch=True)
 
     return ResumableCheckpointManager
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Errors of ours that a stage raised come out of Ray's as they were."""
-    try:
-        yield
-    except Exception as error:
-        link: BaseException | None = error
-        while link is not None:
-            if isinstance(link, InputError | OutageError):
-                raise link from None
-            link = getattr(link, "cause", None) or link.__cause__
-        raise
 
 
 def distrust_without_file(filesystem: FileSystem, folder: str, there: Collection[str]) -> None:

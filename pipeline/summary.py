@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 EXIT_OK = 0
+EXIT_BROKEN = 1
 EXIT_BAD_INPUT = 2
 EXIT_LOST = 3
 

@@ -4,7 +4,7 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from pipeline.annotations.malformed import Finite, Positive, first_problem
+from pipeline.annotations.malformed import Finite, LabelNumber, Positive, first_problem
 from pipeline.annotations.published import Published
 from pipeline.errors import InputError
 
@@ -14,7 +14,7 @@ class _Video(BaseModel):
 
     subset: str
     duration: Positive
-    actions: list[tuple[int, Finite, Finite]]
+    actions: list[tuple[LabelNumber, Finite, Finite]]
 
 
 _FILE = TypeAdapter(dict[str, _Video])

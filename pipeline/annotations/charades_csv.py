@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import IO
 
+from pipeline.annotations.malformed import LEAST, MOST
 from pipeline.annotations.published import Published
 from pipeline.errors import InputError
 
@@ -37,7 +38,7 @@ def read_charades_csv(stream: IO[bytes], name: str) -> Published:
             if not video_id or video_id in videos:
                 raise InputError(f"{where}, id: must be given once")
             videos[video_id] = _number(length, f"{where}, length")
-            if videos[video_id] <= 0:
+            if videos[video_id] < LEAST:
                 raise InputError(f"{where}, length: must be positive, not {length!r}")
             instances += ((video_id, *action) for action in _actions(row["actions"] or "", where))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -71,6 +72,7 @@ def _number(text: str | None, where: str) -> float:
         number = float(text or "")
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{where}: must be a number, not {text!r}")
+    if not abs(number) <= MOST:
+        most = f" up to {MOST:g}" if abs(number) > MOST else ""
+        raise InputError(f"{where}: must be a number{most}, not {text!r:.60}")
     return number

@@ -4,9 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+# No time, rate or count of any video lies beyond: such numbers are damage, and arithmetic on them ends in infinities.
+LEAST, MOST = 1e-6, 1e12
+
 # What the models of published files are made of.
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=LEAST, le=MOST, allow_inf_nan=False)]
+LabelNumber = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 # Problems whose message needs no "not <the value>" after it.
 _SELF_EXPLAINING = {"missing", "json_invalid", "too_short", "too_long"}

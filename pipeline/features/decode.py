@@ -181,13 +181,7 @@ class ChunkDecoder:
         sampled = sample_chunk(self.timeline, self.offsets, chunk, self.successors)
         size = len(sampled.indices) * self.size.crop * self.size.crop * 3
         uri = self.signed.uri_of(chunk["video_id"], chunk["uri"]) if self.signed else chunk["uri"]
-        request = chunk | {"uri": uri}
-        try:
-            return ask_of_video(process, uri, request, size)[1]
-        except VideoError as error:
-            if error.kind is not FailureKind.CRASH:
-                raise
-            return ask_of_video(process, uri, request, size)[1]
+        return ask_of_video(process, uri, chunk | {"uri": uri}, size)[1]
 
     def _ending(self, process: Sandbox, chunk: dict[str, Any], error: VideoError) -> pa.Table:
         """The row of a chunk that cannot be decoded to its end."""

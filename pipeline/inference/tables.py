@@ -1,6 +1,6 @@
 """Merged detections as Arrow tables, and back to one row a detection."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from pipeline.inference.merging import VideoDetections
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 
+# Arrow's strings count their bytes in 31 bits, in each chunk of a column anew.
+_ID_BYTES = 2**30
 _NOTHING = VideoDetections(np.zeros((0, 2)), np.zeros(0, dtype=np.int64), np.zeros(0))
 
 
@@ -50,12 +52,26 @@ def segments_table(videos: Iterable[tuple[str, VideoDetections]], labels: Sequen
 
 
 def flatten(predictions: pa.Table) -> pa.Table:
-    """A table of `SEGMENTS_SCHEMA` from one of `PREDICTIONS_SCHEMA`, in its order; metadata stays."""
-    lists = predictions["segments"].combine_chunks()
-    rows = pc.list_parent_indices(lists)
-    detections = lists.flatten()
-    columns = [predictions["video_id"].take(rows), *detections.flatten()]
-    return pa.Table.from_arrays(columns, schema=SEGMENTS_SCHEMA.with_metadata(predictions.schema.metadata))
+    """A table of `SEGMENTS_SCHEMA` from one of `PREDICTIONS_SCHEMA`, in its order; metadata stays.
+
+    Its ids may be of any size together: each of its chunks holds at most 1 GiB of them.
+    """
+    schema = SEGMENTS_SCHEMA.with_metadata(predictions.schema.metadata)
+    parts = [part for batch in predictions.to_batches() for part in _flattened(batch, schema)]
+    return pa.Table.from_batches(parts, schema=schema)
+
+
+def _flattened(predictions: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    ids, lists = predictions["video_id"], predictions["segments"]
+    rows = np.repeat(np.arange(len(lists)), pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+    columns = lists.flatten().flatten()
+    longest = pc.max(pc.binary_length(ids)).as_py() or 1
+    step = max(1, _ID_BYTES // longest)
+    for start in range(0, len(rows), step):
+        repeated = ids.take(pa.array(rows[start : start + step]))
+        yield pa.RecordBatch.from_arrays(
+            [repeated, *(column.slice(start, step) for column in columns)], schema=schema
+        )
 
 
 def _segments(video_id: str, found: VideoDetections, labels: Sequence[str]) -> pa.Table:

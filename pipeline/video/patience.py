@@ -10,14 +10,14 @@ from pipeline.video.sandbox import Sandbox
 
 
 def ask_of_video(process: Sandbox, uri: str, request: Any, size: int = 0) -> tuple[Any, memoryview]:
-    """`process.call(request, size)`, made again, for minutes, while the storage of `uri` does not answer.
+    """`process.call(request, size)`, made again while the storage of `uri` does not answer, and once after a crash.
 
     Raises:
         VideoError: what `call` raises; of kind STORAGE where the storage answers, but not for this file.
         OutageError: the storage as a whole stays away.
     """
     try:
-        return persist(storage.place_of(uri), lambda: process.call(request, size), nested=True)
+        return persist(storage.place_of(uri), lambda: process.call(request, size, tries=2), nested=True)
     except OutageError as error:
         if storage.answers(uri):
             raise VideoError(FailureKind.STORAGE, str(error)) from error

@@ -29,6 +29,10 @@ _PROGRAM = "import sys; from pipeline.video.sandbox import serve; serve(int(sys.
 _current: "Sandbox | None" = None
 
 
+class _Unheard(EOFError):
+    """The child was dead before it had the request."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one request may cost.
@@ -63,19 +67,27 @@ class Sandbox:
         """Whether it was made with these arguments."""
         return self._work == work
 
-    def call(self, request: Any, size: int = 0) -> tuple[Any, memoryview]:
+    def call(self, request: Any, size: int = 0, tries: int = 1) -> tuple[Any, memoryview]:
         """The handler's reply, and the `size` bytes that it was given to write to.
 
-        These stay as they are until the memoryview, and every array made of it, is gone.
+        These stay as they are until the memoryview, and every array made of it, is gone. A request at which the child
+        dies is asked again, `tries` times in all; one that found it dead (killed while it was idle) does not count.
 
         Raises VideoError: TIMEOUT, OUT_OF_MEMORY or CRASH where the child overstepped a limit or died, which costs
         its state; the handler's own; DECODE_ERROR for any other of its exceptions, except OSError, which stays one.
         OutageError where storage does not answer the child, which does not wait for it.
         """
-        if self._process is None:
-            self._start()
+        for _ in range(tries - 1):
+            try:
+                return self._answer(request, size)
+            except VideoError as error:
+                if error.kind is not FailureKind.CRASH:
+                    raise
+        return self._answer(request, size)
+
+    def _answer(self, request: Any, size: int) -> tuple[Any, memoryview]:
         try:
-            fine, reply, shared = self._ask(request, size)
+            fine, reply, shared = self._ask_alive(request, size)
         except (EOFError, ConnectionError):
             fine, reply, shared = False, self._death(), memoryview(b"")
         except BaseException:
@@ -124,16 +136,32 @@ class Sandbox:
         except (EOFError, ConnectionError):
             pass
         self.close()
-        raise RuntimeError("the decoding process does not start; the log says why")
+        raise RuntimeError("the process for reading hostile files does not start; the log says why")
+
+    def _ask_alive(self, request: Any, size: int) -> tuple[bool, Any, memoryview]:
+        """`_ask`, of a new child where the old one turns out to have died since its last reply."""
+        if self._process is not None:
+            try:
+                return self._ask(request, size)
+            except _Unheard:
+                self.close()
+        self._start()
+        return self._ask(request, size)
 
     def _ask(self, request: Any, size: int) -> tuple[bool, Any, memoryview]:
         """Whether the handler succeeded, its reply or its exception, and what it wrote."""
         assert self._process is not None
-        self._connection.send(request)
-        shared = self._lender.lend(size, self._connection, self._process.pid)
+        late = VideoError(FailureKind.TIMEOUT, f"takes longer than {self._limits.seconds:g} s")
+        try:
+            self._connection.send(request)
+            shared = self._lender.lend(size, self._connection, self._process.pid)
+            if not self._connection.poll(self._limits.seconds):
+                return False, late, shared
+            self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise _Unheard from error
         if self._connection.poll(self._limits.seconds):
             return *self._connection.recv(), shared
-        late = VideoError(FailureKind.TIMEOUT, f"takes longer than {self._limits.seconds:g} s")
         return False, late, shared
 
     def _death(self) -> VideoError:
@@ -143,7 +171,7 @@ class Sandbox:
         status = self._process.returncode or 0
         self.close()
         cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return VideoError(FailureKind.CRASH, f"the decoding process died ({cause})")
+        return VideoError(FailureKind.CRASH, f"the process that read it died ({cause})")
 
 
 def sandbox(make: Callable[..., Handler], arguments: tuple[Any, ...], limits: Limits) -> Sandbox:
@@ -172,7 +200,9 @@ def serve(descriptor: int) -> None:
         # The default action of the signal ends a process whatever it does, be it in C.
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + _GRACE_SECONDS)
         try:
-            reply = True, handler(request, borrower.receive(connection))
+            shared = borrower.receive(connection)
+            connection.send(None)  # heard: from here on its death is the request's doing
+            reply = True, handler(request, shared)
         except Exception as error:
             reply = False, _sendable(error)
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -67,6 +67,14 @@ class PoisonedAnswer:
         self.count = first
 
     def __call__(self, request: Any, out: memoryview) -> int:
+        if isinstance(
+            request, tuple
+        ):  # ("killed_once", scar): kills this process unless the scar is there already
+            scar: Path = request[1]
+            if not scar.exists():
+                scar.touch()
+                POISONS["killed"]()
+            request = 1
         if request in POISONS:
             POISONS[request]()
         if isinstance(request, Exception):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
+from pipeline.annotations.malformed import LEAST, MOST
 from pipeline.errors import InputError
 from pipeline.features.manifest import is_manifest, read_manifest
 from pipeline.features.timeline import Timeline
@@ -17,8 +18,6 @@ _NAMES = {
     "fps": ("fps", "video_fps"),
     "frames": ("frames", "frame_length", "num_frames"),
 }
-# No video has more, or less, of any fact: beyond lies damage, with which arithmetic would end in infinities.
-_LEAST, _MOST = 1e-6, 1e12
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,9 @@ def _facts(values: Any, where: str) -> VideoFacts:
         name = next((name for name in names if values.get(name) is not None), None)
         value = values[name] if name else None
         if value is not None and not (
-            isinstance(value, int | float) and not isinstance(value, bool) and _LEAST <= value <= _MOST
+            isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
         ):
-            what = "a positive number" if _is_no_positive_number(value) else f"from {_LEAST:g} to {_MOST:g}"
+            what = "a positive number" if _is_no_positive_number(value) else f"from {LEAST:g} to {MOST:g}"
             raise InputError(f"{where}, {name}: must be {what}, not {_short(value)}")
         facts[fact] = value
     return VideoFacts(**facts)

@@ -80,7 +80,7 @@ def test_tsu_counts_frames():
         ({"v1": {"subset": "training", "duration": 1.0}}, "video 'v1', actions: Field required"),
         (
             {"v1": {"subset": "training", "duration": -1.0, "actions": []}},
-            "video 'v1', duration: Input should be greater than 0, not -1.0",
+            "video 'v1', duration: Input should be greater than 0.000001, not -1.0",
         ),
         (
             {"v1": {"subset": "training", "duration": 1.0, "actions": [[1, 0, 1], ["x", 0, 1]]}},

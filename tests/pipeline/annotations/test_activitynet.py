@@ -180,8 +180,14 @@ def test_short_instances_are_left_out_on_demand_raw_or_not(caplog):
         ({"database": {"v1": {}}}, "video 'v1', subset: Field required"),
         (with_video(duration="10"), "video 'v1', duration: Input should be a valid number, not '10'"),
         (with_video(duration=float("nan")), "video 'v1', duration: Input should be a finite number, not nan"),
-        (with_video(duration=0), "video 'v1', duration: Input should be greater than 0, not 0"),
+        (with_video(duration=0), "video 'v1', duration: Input should be greater than 0.000001, not 0"),
         (with_video(duration=True), "video 'v1', duration: Input should be a valid number, not True"),
+        (
+            with_video(duration=1e308),
+            r"video 'v1', duration: Input should be less than or equal to .*, not 1e\+308",
+        ),
+        (with_video(duration=1e-320), "video 'v1', duration: Input should be greater than 0.000001"),
+        (with_video(fps=10**400), "video 'v1', fps: Input should be a finite number"),
         (with_video(fps=-1), "video 'v1', fps: Input should be greater than 0"),
         (with_video(annotations=None), "video 'v1', annotations: Input should be a valid array"),
         (with_instance(label=None), r"video 'v1', annotations\[1\].label: Input should be a valid string"),
@@ -214,7 +220,7 @@ def test_a_malformed_file_is_one_line_naming_file_video_and_field(content, told)
     assert len(str(error.value)) < 200
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"not json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"not json", b"[" * 100_000])
 def test_what_is_not_json_is_an_error_naming_the_file(content):
     with pytest.raises(InputError, match=r"^mine.json: Invalid JSON"):
         read_activitynet(io.BytesIO(content), "mine.json")

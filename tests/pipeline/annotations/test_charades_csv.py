@@ -71,6 +71,7 @@ def test_files_that_are_not_there_or_share_a_video_are_errors(tmp_path):
         ("", "has no column id"),
         (TRAIN + TRAIN.splitlines()[-1] + "\n", "line 5, video 'BBBBB', id: must be given once"),
         (TRAIN.replace("31.00", "long"), "video 'BBBBB', length: must be a number, not 'long'"),
+        (TRAIN.replace("31.00", "1e308"), "video 'BBBBB', length: must be a number up to .*, not '1e308'"),
         (TRAIN.replace("31.00", "0"), "video 'BBBBB', length: must be positive, not '0'"),
         (TRAIN.replace("c147 0.00", "c147"), r"video 'AAAAA', actions\[1\]: must be 'class start end', not "),
         (TRAIN.replace("0.00 12.60", "nan 1"), r"video 'AAAAA', actions\[1\]: must be a number, not 'nan'"),

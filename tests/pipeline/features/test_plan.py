@@ -1,5 +1,7 @@
 """Cutting videos into chunks, and sampling frames from runs of snippets."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,9 +9,12 @@ from hypothesis import strategies as st
 
 from pipeline.features.backbones import frame_offsets
 from pipeline.features.decode import sample_frames
-from pipeline.features.plan import cut_chunks
+from pipeline.features.plan import cut_chunks, probe_videos
 from pipeline.features.sources import VideoSource
 from pipeline.features.timeline import Timeline
+from pipeline.video.probe import prober
+from pipeline.video.sandbox import DEFAULT_LIMITS, sandbox
+from tests.videos import encode_video
 
 VIDEO = VideoSource("v", "/v.mp4")
 timelines = st.builds(
@@ -66,3 +71,15 @@ def test_chunk_ids_sort_in_the_order_of_time(chunk_frames: int) -> None:
     ids = [row["chunk_id"] for row in rows]
     assert ids == sorted(ids)  # type: ignore[type-var]
     assert ids[0] == "v#000000"
+
+
+def test_a_probe_that_was_killed_while_idle_harms_no_video(tmp_path: Path) -> None:
+    videos = [VideoSource(name, str(encode_video(tmp_path / f"{name}.mp4", seconds=1))) for name in "ab"]
+    for video in videos:
+        process = sandbox(prober, (), DEFAULT_LIMITS)
+        if process.running:
+            assert process._process is not None
+            process._process.kill()
+        rows, failures = probe_videos([video], Timeline(8.0, 8, 8), 64)
+        assert failures == []
+        assert [row["video_id"] for row in rows] == [video.video_id]

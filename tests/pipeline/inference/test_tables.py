@@ -1,7 +1,10 @@
 """From detections to rows and back."""
 
 import numpy as np
+import pyarrow as pa
+import pytest
 
+from pipeline.inference import tables
 from pipeline.inference.merging import VideoDetections
 from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.inference.tables import VideoOutcome, flatten, predictions_table, segments_table
@@ -48,3 +51,24 @@ def test_no_videos_make_empty_tables_of_the_same_schema() -> None:
     assert predictions_table([], LABELS).schema == PREDICTIONS_SCHEMA
     assert segments_table([], LABELS).schema == SEGMENTS_SCHEMA
     assert flatten(predictions_table([], LABELS)).num_rows == 0
+
+
+def test_ids_of_any_size_are_flattened_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By hand, with one id of 1100 bytes and 2.1 million detections: "Take operation overflowed binary array capacity".
+    found = VideoDetections(np.arange(14.0).reshape(7, 2), np.zeros(7, dtype=np.int64), np.arange(7.0))
+    outcomes = [
+        VideoOutcome("v" * 100, found),
+        VideoOutcome("lost", error="crash: x"),
+        VideoOutcome("w", found),
+    ]
+    predictions = pa.concat_tables(
+        [predictions_table(outcomes, LABELS), predictions_table(outcomes[2:], LABELS)]
+    )
+    whole = flatten(predictions)
+    monkeypatch.setattr(tables, "_ID_BYTES", 300)
+    parts = flatten(predictions)
+    assert parts.equals(whole)
+    assert whole["video_id"].to_pylist() == ["v" * 100] * 7 + ["w"] * 14
+    sizes = [chunk.nbytes for chunk in parts["video_id"].chunks]
+    assert len(sizes) > 4
+    assert max(sizes) < 400

@@ -73,6 +73,27 @@ def test_errors_of_the_work_come_through_and_cost_no_process(
     assert box.call(1)[0] == 102
 
 
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_child_killed_while_idle_costs_the_next_request_nothing(box: Sandbox, size: int) -> None:
+    for _ in range(3):
+        assert box.call(1, size)[0] == 101  # of a new process, with a new state
+        assert box._process is not None
+        box._process.kill()
+    box._process.wait()
+    assert bytes(box.call(9, 3)[1]) == b"\x09" * 3
+
+
+def test_a_child_that_dies_at_a_request_is_given_a_second_one(box: Sandbox, tmp_path: Path) -> None:
+    scar = tmp_path / "scar"
+    assert box.call(("killed_once", scar), tries=2)[0] == 101
+    assert scar.exists()
+    with pytest.raises(VideoError, match="SIGKILL"):
+        box.call("killed", tries=2)
+    scar.unlink()
+    with pytest.raises(VideoError, match="SIGKILL"):
+        box.call(("killed_once", scar))
+
+
 def test_errors_of_the_storage_stay_what_they_are(box: Sandbox) -> None:
     with pytest.raises(OSError, match="the bucket hung up"):
         box.call(ConnectionResetError("the bucket hung up"))
