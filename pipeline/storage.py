@@ -33,7 +33,14 @@ Result = TypeVar("Result")
 _EXTRAS = {"gs": "gcs", "gcs": "gcs"}
 # Listings change under a running job (other workers write), so none may come from a cache; and s3fs's own read-ahead
 # of 50 MiB would fetch far more than the headers, footers and row groups that are read here.
-_S3_OPTIONS = {"use_listings_cache": False, "default_block_size": 5 * 2**20}
+# Waiting is `pipeline.outages`' business, so botocore itself tries twice, unless AWS_MAX_ATTEMPTS says otherwise.
+_S3_OPTIONS = {
+    "use_listings_cache": False,
+    "default_block_size": 5 * 2**20,
+    "config_kwargs": {}
+    if "AWS_MAX_ATTEMPTS" in os.environ
+    else {"retries": {"mode": "standard", "total_max_attempts": 2}},
+}
 _OPTIONS = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 _UPLOAD_MEMORY = 32 * 2**20

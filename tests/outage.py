@@ -1,10 +1,14 @@
 """A server that can be taken away and brought back: a TCP relay before it."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
+
+import pytest
+import s3fs
 
 
 class Relay:
@@ -20,6 +24,7 @@ class Relay:
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: set[socket.socket] = set()
         self._up = True
+        self.refused = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -33,6 +38,11 @@ class Relay:
             for connection in list(self._open):
                 _shut(connection)
 
+    def away_for(self, seconds: float) -> None:
+        """Be away now, and back after a while, whatever happens meanwhile."""
+        self.up = False
+        threading.Timer(seconds, lambda: setattr(self, "up", True)).start()
+
     def close(self) -> None:
         self.up = False
         self._listener.close()
@@ -44,6 +54,7 @@ class Relay:
             except OSError:
                 return  # closed
             if not self._up:
+                self.refused += 1
                 client.close()
                 continue
             server = socket.create_connection(self._server)
@@ -70,6 +81,16 @@ def relayed(endpoint: str) -> Iterator[Relay]:
         yield relay
     finally:
         relay.close()
+
+
+@contextmanager
+def relayed_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    """A relay before the tests' S3 server, which this process and those that it starts use while the block runs."""
+    with relayed(os.environ["AWS_ENDPOINT_URL"]) as relay, monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", relay.endpoint)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield relay
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def _shut(connection: socket.socket) -> None:

@@ -12,7 +12,7 @@ from yarl import URL
 
 from pipeline import outages, storage
 from pipeline.errors import InputError
-from tests.pipeline.proxy import Proxy
+from tests.outage import relayed_s3
 
 
 @pytest.fixture
@@ -95,24 +95,24 @@ def test_s3_that_was_away_is_read_and_written_afterwards(
     impatient: None, s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RAYTAD_STORAGE_PATIENCE_S", "60")
-    with Proxy.to_s3(monkeypatch) as proxy:
+    with relayed_s3(monkeypatch) as relay:
         root = f"{s3_server}/outages-{tmp_path.name}"
         storage.write_bytes(f"{root}/a", b"a")
-        proxy.refuse_for(4)
+        relay.away_for(4)
         storage.write_bytes(f"{root}/b", b"b")
-        proxy.refuse_for(4)
+        relay.away_for(4)
         assert storage.read_bytes(f"{root}/b") == b"b"
         filesystem, path = storage.arrow_filesystem(f"{root}/t.parquet")
-        proxy.refuse_for(4)
+        relay.away_for(4)
         pq.write_table(pa.table({"x": list(range(1000))}), path, filesystem=filesystem)
-        proxy.refuse_for(4)
+        relay.away_for(4)
         assert pq.read_table(path, filesystem=filesystem).num_rows == 1000
 
 
 def test_an_endpoint_that_never_answered_is_bad_input(
     impatient: None, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Proxy.to_s3(monkeypatch) as proxy:
-        proxy.refuse_for(600)
+    with relayed_s3(monkeypatch) as relay:
+        relay.up = False
         with pytest.raises(InputError, match=r"^s3://archive/x[^\n]*check endpoint and credentials$"):
             storage.read_bytes(f"{s3_server}/x")

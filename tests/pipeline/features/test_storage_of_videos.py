@@ -20,7 +20,7 @@ from pipeline.features.sources import VideoSource
 from pipeline.features.timeline import Timeline
 from pipeline.video import sandbox as sandbox_module
 from pipeline.video.picture import FrameSize
-from tests.pipeline.proxy import Proxy
+from tests.outage import relayed_s3
 from tests.videos import encode_video
 
 TIMELINE = Timeline(fps=8.0, stride=2, window=2)
@@ -97,14 +97,14 @@ def test_an_outage_shorter_than_the_patience_costs_nothing(
     monkeypatch.setenv("RAYTAD_STORAGE_PATIENCE_S", "90")
     (tmp_path / "v.mp4").write_bytes(video)
     uri = f"{s3_server}/away-{tmp_path.name}/v.mp4"
-    with Proxy.to_s3(monkeypatch) as proxy:
+    with relayed_s3(monkeypatch) as relay:
         storage.write_bytes(uri, video)
-        proxy.refuse_for(8)
+        relay.away_for(8)
         rows, failures = probe_videos([VideoSource("v", uri)], TIMELINE, 16)
         assert (len(rows), failures) == (2, [])
-        proxy.refuse_for(8)
+        relay.away_for(8)
         there = _decode(VideoSource("v", uri))
-        assert proxy.refused > 0
+        assert relay.refused > 0
     here = _decode(VideoSource("v", str(tmp_path / "v.mp4")))
     assert [row["error"] for row in there] == [None, None]
     assert [row["frames"] for row in there] == [row["frames"] for row in here]
@@ -115,9 +115,9 @@ def test_a_longer_outage_ends_the_work_and_is_no_row(
 ) -> None:
     monkeypatch.setenv("RAYTAD_STORAGE_PATIENCE_S", "2")
     uri = f"{s3_server}/away-{tmp_path.name}/v.mp4"
-    with Proxy.to_s3(monkeypatch) as proxy:
+    with relayed_s3(monkeypatch) as relay:
         storage.write_bytes(uri, video)
-        proxy.refuse_for(600)
+        relay.up = False
         with pytest.raises(outages.OutageError, match=r"^s3://archive: has not answered for .* same command"):
             _decode(VideoSource("v", uri))
         with pytest.raises(outages.OutageError):
