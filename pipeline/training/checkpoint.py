@@ -182,17 +182,19 @@ class Search:
 def search_checkpoints(run: str, needed: Collection[str]) -> Search:
     """Look for the newest checkpoint of a run whose `needed` files are what was written; they are read for it.
 
-    A folder without `checkpoint.json` was only begun by a killed run, and is passed over.
+    A folder without `checkpoint.json` was only begun by a killed run, and is passed over, as are folders of other
+    names.
 
     Raises InputError where the storage cannot be read: what cannot be seen is not damaged.
     """
     folders = {}
     for file in storage.list_files(storage.join(run, CHECKPOINTS)):
         folder, name = posixpath.split(file.url)
-        if name == _INFO:
-            folders[folder] = file
+        epoch = epoch_of(posixpath.basename(folder))
+        if name == _INFO and epoch is not None:
+            folders[epoch] = folder
     damaged = []
-    for folder in sorted(folders, reverse=True):
+    for _, folder in sorted(folders.items(), reverse=True):
         try:
             info = read_info(folder)
             check_files(info, needed)
@@ -262,8 +264,14 @@ def load_optimiser(info: CheckpointInfo, model: nn.Module, optimiser: torch.opti
 
 
 def checkpoint_name(epoch: int) -> str:
-    """The folder name of the checkpoint after `epoch` epochs; names sort by epoch."""
+    """The folder name of the checkpoint after `epoch` epochs."""
     return f"epoch_{epoch:05d}"
+
+
+def epoch_of(name: str) -> int | None:
+    """The epochs of the checkpoint whose folder has this name; None for any other name."""
+    digits = name.removeprefix("epoch_")
+    return int(digits) if digits.isdecimal() and name == checkpoint_name(int(digits)) else None
 
 
 def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:

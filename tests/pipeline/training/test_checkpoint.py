@@ -1,6 +1,7 @@
 """Checkpoints on local files and on S3: exact round trips, and no trust in half-written ones."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -121,6 +122,16 @@ def test_the_last_checkpoint_that_was_finished_is_found(run: str) -> None:
     assert search.found is not None
     assert search.found.url == urls[1]
     assert [line.split(": ")[0] for line in search.damaged] == [weight_file]  # and not what was only begun
+
+
+def test_checkpoints_are_ordered_by_epoch_and_copies_beside_them_are_none(tmp_path) -> None:
+    trainee = Trainee(seed=0)
+    urls = [trainee.save(str(tmp_path), epoch) for epoch in (99_999, 100_000)]
+    shutil.copytree(urls[1], f"{urls[1]}_before")
+    shutil.copytree(urls[1], f"{tmp_path}/checkpoints/epoch_200000x")
+    found = last_checkpoint(str(tmp_path))
+    assert found is not None
+    assert found.url == urls[1]
 
 
 def damage(name: str) -> None:
