@@ -198,7 +198,13 @@ def search_checkpoints(run: str, needed: Collection[str]) -> Search:
         try:
             info = read_info(folder)
             check_files(info, needed)
-        except DamagedError as error:
+        except InputError as error:
+            if not storage.exists(storage.join(folder, _INFO)):
+                return search_checkpoints(
+                    run, needed
+                )  # a training that goes on has deleted it, and has a newer one
+            if not isinstance(error, DamagedError):
+                raise
             damaged.append(str(error))
         else:
             return Search(info, tuple(damaged))
@@ -235,11 +241,20 @@ def copy_to_predict(info: CheckpointInfo, url: str) -> None:
         except DamagedError:
             pass  # made anew
         storage.remove(target)
-    for name in TO_PREDICT:
-        with storage.replace_atomically(storage.join(url, name)) as stream:
-            for block in _checked_blocks(info, name):
-                stream.write(block)
-    storage.write_bytes(target, storage.read_bytes(storage.join(info.url, _INFO)))
+    description = storage.join(info.url, _INFO)
+    try:
+        content = storage.read_bytes(description)
+        for name in TO_PREDICT:
+            with storage.replace_atomically(storage.join(url, name)) as stream:
+                for block in _checked_blocks(info, name):
+                    stream.write(block)
+    except InputError as error:
+        if storage.exists(description):
+            raise
+        raise InputError(
+            f"{info.url}: not found any more, deleted by a training that goes on; run the command again"
+        ) from error
+    storage.write_bytes(target, content)
 
 
 def load_weights(info: CheckpointInfo, model: nn.Module) -> None:
@@ -286,11 +301,14 @@ def _checked_blocks(info: CheckpointInfo, name: str) -> Iterator[bytes]:
     stored, digest, size = info.files[name], hashlib.sha256(), 0
     if not storage.exists(url):
         raise DamagedError(f"{url}: missing, though the checkpoint was whole once")
-    with storage.open_read(url) as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-            yield block
+    try:
+        with storage.open_read(url) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+                yield block
+    except FileNotFoundError:
+        raise DamagedError(f"{url}: missing, deleted while it was read") from None
     if size != stored.size:
         raise DamagedError(f"{url}: damaged ({size} bytes, and {stored.size} were written)")
     if digest.hexdigest() != stored.sha256:

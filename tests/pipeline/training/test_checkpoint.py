@@ -28,6 +28,7 @@ from pipeline.training.checkpoint import (
 from pipeline.training.hyperparameters import build
 from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser
+from pipeline.training.retention import delete_outdated
 from pipeline.training.step import Share, TrainStep
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL
@@ -217,8 +218,32 @@ def test_a_copy_predicts_when_the_checkpoint_is_gone(run: str) -> None:
     copy_to_predict(held, copy)  # onto itself
     copy_to_predict(other, copy)
     assert read_info(copy).digest == other.digest
-    with pytest.raises(InputError, match=r"not found|missing"):
+    with pytest.raises(InputError, match="not found any more"):
         copy_to_predict(info, copy)
+
+
+def test_a_checkpoint_that_training_deletes_meanwhile_is_no_damage(
+    run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainee = Trainee(seed=0)
+    first = read_info(trainee.save(run, epoch=1))
+    look = storage.list_files
+
+    def then_training_goes_on(url: str) -> list[storage.StoredFile]:
+        files = look(url)
+        monkeypatch.undo()
+        trainee.save(run, epoch=2)
+        delete_outdated(run, Progress(2, 8, PROGRESS.history), keep=0)
+        return files
+
+    monkeypatch.setattr(storage, "list_files", then_training_goes_on)
+    search = search_checkpoints(run, TO_PREDICT)
+    assert search.found is not None
+    assert (search.found.progress.epoch, search.damaged) == (2, ())
+    with pytest.raises(
+        InputError, match="not found any more, deleted by a training that goes on; run the command"
+    ):
+        copy_to_predict(first, f"{run}/copy")
 
 
 def test_damage_is_noticed(tmp_path) -> None:
