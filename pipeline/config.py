@@ -487,7 +487,7 @@ class MergeOverride(Settings):
 class WindowOverride(Settings):
     """Changes to how the run's own `windows` lie on test videos; null keeps each as it was trained.
 
-    Of the other window settings the weights depend.
+    On the other window settings the weights depend.
     """
 
     test_step: PositiveInt | PositiveFloat | None = Field(

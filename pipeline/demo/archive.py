@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 # Usual settings: B-frames, and a key frame every four seconds, so that reading has something to seek over.
 _SECONDS_PER_GROUP = 4
 # No macroblock tree: with B-frames, its assembly lets leftover memory decide on quantisers, and no two renders agree.
+_ENCODER = {"preset": "veryfast", "crf": "21", "bf": "3", "mbtree": "0"}
 _RECIPE, _ANNOTATIONS = "recipe.txt", "annotations.json"
 _VIDEO_NAME = re.compile(rf"({'|'.join(SUBSETS)})_\d{{3,}}\.(mp4|partial)")
-_ENCODER = {"preset": "veryfast", "crf": "21", "bf": "3", "mbtree": "0"}
 
 
 def render_archive(folder: Path, specs: list[VideoSpec], processes: int | None = None) -> Path:

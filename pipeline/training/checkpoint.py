@@ -182,21 +182,29 @@ class Search:
 def search_checkpoints(run: str, needed: Collection[str]) -> Search:
     """Look for the newest checkpoint of a run whose `needed` files are what was written; they are read for it.
 
-    A folder without `checkpoint.json` was only begun by a killed run, and is passed over.
+    A folder without `checkpoint.json` was only begun by a killed run, and is passed over, as are folders of other
+    names.
 
     Raises InputError where the storage cannot be read: what cannot be seen is not damaged.
     """
     folders = {}
     for file in storage.list_files(storage.join(run, CHECKPOINTS)):
         folder, name = posixpath.split(file.url)
-        if name == _INFO:
-            folders[folder] = file
+        epoch = epoch_of(posixpath.basename(folder))
+        if name == _INFO and epoch is not None:
+            folders[epoch] = folder
     damaged = []
-    for folder in sorted(folders, reverse=True):
+    for _, folder in sorted(folders.items(), reverse=True):
         try:
             info = read_info(folder)
             check_files(info, needed)
-        except DamagedError as error:
+        except InputError as error:
+            if not storage.exists(storage.join(folder, _INFO)):
+                return search_checkpoints(
+                    run, needed
+                )  # a training that goes on has deleted it, and has a newer one
+            if not isinstance(error, DamagedError):
+                raise
             damaged.append(str(error))
         else:
             return Search(info, tuple(damaged))
@@ -233,11 +241,20 @@ def copy_to_predict(info: CheckpointInfo, url: str) -> None:
         except DamagedError:
             pass  # made anew
         storage.remove(target)
-    for name in TO_PREDICT:
-        with storage.replace_atomically(storage.join(url, name)) as stream:
-            for block in _checked_blocks(info, name):
-                stream.write(block)
-    storage.write_bytes(target, storage.read_bytes(storage.join(info.url, _INFO)))
+    description = storage.join(info.url, _INFO)
+    try:
+        content = storage.read_bytes(description)
+        for name in TO_PREDICT:
+            with storage.replace_atomically(storage.join(url, name)) as stream:
+                for block in _checked_blocks(info, name):
+                    stream.write(block)
+    except InputError as error:
+        if storage.exists(description):
+            raise
+        raise InputError(
+            f"{info.url}: not found any more, deleted by a training that goes on; run the command again"
+        ) from error
+    storage.write_bytes(target, content)
 
 
 def load_weights(info: CheckpointInfo, model: nn.Module) -> None:
@@ -262,8 +279,14 @@ def load_optimiser(info: CheckpointInfo, model: nn.Module, optimiser: torch.opti
 
 
 def checkpoint_name(epoch: int) -> str:
-    """The folder name of the checkpoint after `epoch` epochs; names sort by epoch."""
+    """The folder name of the checkpoint after `epoch` epochs."""
     return f"epoch_{epoch:05d}"
+
+
+def epoch_of(name: str) -> int | None:
+    """The epochs of the checkpoint whose folder has this name; None for any other name."""
+    digits = name.removeprefix("epoch_")
+    return int(digits) if digits.isdecimal() and name == checkpoint_name(int(digits)) else None
 
 
 def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
@@ -278,11 +301,14 @@ def _checked_blocks(info: CheckpointInfo, name: str) -> Iterator[bytes]:
     stored, digest, size = info.files[name], hashlib.sha256(), 0
     if not storage.exists(url):
         raise DamagedError(f"{url}: missing, though the checkpoint was whole once")
-    with storage.open_read(url) as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-            yield block
+    try:
+        with storage.open_read(url) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+                yield block
+    except FileNotFoundError:
+        raise DamagedError(f"{url}: missing, deleted while it was read") from None
     if size != stored.size:
         raise DamagedError(f"{url}: damaged ({size} bytes, and {stored.size} were written)")
     if digest.hexdigest() != stored.sha256:

@@ -1,11 +1,10 @@
 """Which checkpoints of a run are kept: the last one, and the best ones beside it."""
 
 import logging
-import re
 
 from pipeline import storage
 from pipeline.errors import InputError
-from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name
+from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, epoch_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +35,8 @@ def delete_outdated(run: str, progress: Progress, keep: int) -> None:
 def outdated(names: set[str], progress: Progress, keep: int) -> set[str]:
     """Of folder names, those of the checkpoints before `progress` that are not among the `keep` best."""
     figures = {row["epoch"]: row for row in progress.history}
-    epochs = [int(name.removeprefix("epoch_")) for name in names if re.fullmatch(r"epoch_\d{5,}", name)]
-    before = [epoch for epoch in epochs if epoch < progress.epoch]
+    epochs = map(epoch_of, names)
+    before = [epoch for epoch in epochs if epoch is not None and epoch < progress.epoch]
     best_first = sorted(
         before, key=lambda epoch: (figures.get(epoch, {}).get("det_map", -1.0), epoch), reverse=True
     )

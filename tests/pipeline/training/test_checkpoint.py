@@ -1,6 +1,7 @@
 """Checkpoints on local files and on S3: exact round trips, and no trust in half-written ones."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -27,6 +28,7 @@ from pipeline.training.checkpoint import (
 from pipeline.training.hyperparameters import build
 from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser
+from pipeline.training.retention import delete_outdated
 from pipeline.training.step import Share, TrainStep
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL
@@ -123,6 +125,16 @@ def test_the_last_checkpoint_that_was_finished_is_found(run: str) -> None:
     assert [line.split(": ")[0] for line in search.damaged] == [weight_file]  # and not what was only begun
 
 
+def test_checkpoints_are_ordered_by_epoch_and_copies_beside_them_are_none(tmp_path) -> None:
+    trainee = Trainee(seed=0)
+    urls = [trainee.save(str(tmp_path), epoch) for epoch in (99_999, 100_000)]
+    shutil.copytree(urls[1], f"{urls[1]}_before")
+    shutil.copytree(urls[1], f"{tmp_path}/checkpoints/epoch_200000x")
+    found = last_checkpoint(str(tmp_path))
+    assert found is not None
+    assert found.url == urls[1]
+
+
 def damage(name: str) -> None:
     """Flip the last bit of a file."""
     content = bytearray(storage.read_bytes(name))
@@ -206,8 +218,32 @@ def test_a_copy_predicts_when_the_checkpoint_is_gone(run: str) -> None:
     copy_to_predict(held, copy)  # onto itself
     copy_to_predict(other, copy)
     assert read_info(copy).digest == other.digest
-    with pytest.raises(InputError, match=r"not found|missing"):
+    with pytest.raises(InputError, match="not found any more"):
         copy_to_predict(info, copy)
+
+
+def test_a_checkpoint_that_training_deletes_meanwhile_is_no_damage(
+    run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainee = Trainee(seed=0)
+    first = read_info(trainee.save(run, epoch=1))
+    look = storage.list_files
+
+    def then_training_goes_on(url: str) -> list[storage.StoredFile]:
+        files = look(url)
+        monkeypatch.undo()
+        trainee.save(run, epoch=2)
+        delete_outdated(run, Progress(2, 8, PROGRESS.history), keep=0)
+        return files
+
+    monkeypatch.setattr(storage, "list_files", then_training_goes_on)
+    search = search_checkpoints(run, TO_PREDICT)
+    assert search.found is not None
+    assert (search.found.progress.epoch, search.damaged) == (2, ())
+    with pytest.raises(
+        InputError, match="not found any more, deleted by a training that goes on; run the command"
+    ):
+        copy_to_predict(first, f"{run}/copy")
 
 
 def test_damage_is_noticed(tmp_path) -> None:

@@ -14,9 +14,10 @@ from pipeline.compose import compose_config
 from pipeline.config import TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
+from pipeline.training import run as run_module
 from pipeline.training.checkpoint import last_checkpoint, load_weights
 from pipeline.training.hyperparameters import build
-from pipeline.training.plan import make_plan
+from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.run import train
 from tests.pipeline.synthetic import (
     LABELS,
@@ -163,3 +164,21 @@ def test_a_run_that_diverges_ends_with_the_step(archive: Path, ray_local: None, 
         InputError, match=r"diverged in epoch 1, step 1 of \d+: .* not a number; lower optimiser.lr"
     ):
         train(config(archive, str(tmp_path / "run"), store=tmp_path / "store", normalise="none"))
+
+
+def test_what_a_worker_finds_wrong_with_the_input_is_one_line(
+    archive: Path, ray_local: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    fit = run_module._fit
+
+    def later(plan: TrainingPlan) -> None:
+        shutil.rmtree(tmp_path / "store" / "features")  # when the driver has looked at them already
+        fit(plan)
+
+    monkeypatch.setattr(run_module, "_fit", later)
+    with pytest.raises(
+        InputError, match=r"features/part\.parquet: not found; the same command goes on"
+    ) as caught:
+        train(config(archive, str(tmp_path / "run"), store=tmp_path / "store", max_failures=0))
+    assert "\n" not in str(caught.value)
