@@ -614,6 +614,8 @@ class ReadConfig(Settings):
 
     cpus: PositiveFloat = Field(0.5, description="CPUs a reading task asks Ray for")
     chunks_per_task: PositiveInt = Field(8, description="consecutive chunks that one task reads")
+    timeout_s: PositiveFloat = Field(600.0, description="seconds to look into a file, or to read a video")
+    memory_mb: PositiveInt = Field(4096, description="MiB that reading a file may take")
 
 
 class ImportFeaturesConfig(Settings):

@@ -15,7 +15,7 @@ from pipeline.features.signed import SignedUris
 from pipeline.features.store import join_error
 from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
-from pipeline.video.patience import ask_of_video
+from pipeline.video.patience import ask_patiently
 from pipeline.video.picture import FrameSize
 from pipeline.video.reader import FrameReader
 from pipeline.video.sandbox import DEFAULT_LIMITS, Handler, Limits, Sandbox, sandbox
@@ -181,7 +181,7 @@ class ChunkDecoder:
         sampled = sample_chunk(self.timeline, self.offsets, chunk, self.successors)
         size = len(sampled.indices) * self.size.crop * self.size.crop * 3
         uri = self.signed.uri_of(chunk["video_id"], chunk["uri"]) if self.signed else chunk["uri"]
-        return ask_of_video(process, uri, chunk | {"uri": uri}, size)[1]
+        return ask_patiently(process, uri, chunk | {"uri": uri}, size)[1]
 
     def _ending(self, process: Sandbox, chunk: dict[str, Any], error: VideoError) -> pa.Table:
         """The row of a chunk that cannot be decoded to its end."""

@@ -20,7 +20,7 @@ from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.parallel import run_batches
 from pipeline.video.errors import VideoError
-from pipeline.video.patience import ask_of_video
+from pipeline.video.patience import ask_patiently
 from pipeline.video.probe import prober
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, sandbox
 
@@ -155,7 +155,7 @@ def probe_videos(
     for source in sources:
         try:
             known = _with_file(source)
-            info, _ = ask_of_video(process, source.uri, source.uri)
+            info, _ = ask_patiently(process, source.uri, source.uri)
         except VideoError as error:
             failures.append(Failure(source.video_id, source.stored_uri, "probe", error.kind, str(error)))
         else:

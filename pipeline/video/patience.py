@@ -1,4 +1,4 @@
-"""Asking the sandbox about a video whose storage may be away: an outage is no fact about the video."""
+"""Asking the sandbox about a file whose storage may be away: an outage is no fact about the file."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pipeline.video.errors import VideoError
 from pipeline.video.sandbox import Sandbox
 
 
-def ask_of_video(process: Sandbox, uri: str, request: Any, size: int = 0) -> tuple[Any, memoryview]:
+def ask_patiently(process: Sandbox, uri: str, request: Any, size: int = 0) -> tuple[Any, memoryview]:
     """`process.call(request, size)`, made again while the storage of `uri` does not answer, and once after a crash.
 
     Raises:

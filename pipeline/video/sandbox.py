@@ -1,5 +1,6 @@
 """Work on hostile files in a child process, which may hang, crash or use up its memory in place of this one."""
 
+import importlib
 import os
 import signal
 import socket
@@ -223,16 +224,38 @@ def _sendable(error: Exception) -> Exception:
     return VideoError(FailureKind.DECODE_ERROR, f"{type(error).__name__}: {error}")
 
 
+def import_beyond_limit(module: str) -> None:
+    """Import a large library in a child without its counting as the request's memory."""
+    if sys.platform != "linux" or module in sys.modules:
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    before = _data_bytes()
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    try:
+        importlib.import_module(module)
+    finally:
+        if soft != resource.RLIM_INFINITY:
+            soft += max(0, _data_bytes() - before)
+            soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
 def _limit_memory(allowance: int) -> None:
     """Let allocations beyond the present ones plus `allowance` bytes fail."""
     if sys.platform != "linux":
         return
     import resource
 
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[5])
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = pages * resource.getpagesize() + allowance
+    limit = _data_bytes() + allowance
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _data_bytes() -> int:
+    """The private memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")

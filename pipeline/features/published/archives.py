@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.outages import OutageError, first_line, is_outage
 
 COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", ".tar", *COMPRESSED_TARS)
@@ -81,8 +82,10 @@ def _normal(path: str) -> str:
 def _named(url: str) -> Iterator[None]:
     try:
         yield
-    except InputError:
+    except (InputError, OutageError):
         raise
     except _DAMAGE as error:
+        if is_outage(error):
+            raise OutageError(first_line(error)) from error
         text = str(error) or type(error).__name__
         raise InputError(f"{url}: the archive is damaged or cut short ({text}); fetch it again") from error

@@ -12,6 +12,8 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
 from pipeline.features.published.errors import FeatureFileError
+from pipeline.outages import OutageError, first_line, is_outage
+from pipeline.video.sandbox import import_beyond_limit
 
 _SHOWN_NAMES = 3
 
@@ -136,6 +138,7 @@ class TorchFile:
     """A tensor, or a dictionary of tensors, as `torch.save` writes it; loaded whole."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
+        import_beyond_limit("torch")
         import torch  # only those who import .pt wait for it
 
         content = torch.load(stream, map_location="cpu", weights_only=True)
@@ -206,14 +209,19 @@ def check_floats(dtype: np.dtype[Any]) -> None:
 
 @contextmanager
 def readable(suffix: str) -> Iterator[None]:
-    """Whatever a damaged file makes its reader raise becomes a FeatureFileError of kind `unreadable`."""
+    """Whatever a damaged file makes its reader raise becomes a FeatureFileError (`unreadable`), save MemoryError.
+
+    Raises OutageError where its storage does not answer.
+    """
     try:
         yield
-    except FeatureFileError:
+    except (FeatureFileError, MemoryError, OutageError):
         raise
     except InputError as error:
         raise FeatureFileError(FailureKind.UNREADABLE, str(error)) from error
     except Exception as error:  # four parsers meet bytes of any kind, and each has its own errors
+        if is_outage(error):
+            raise OutageError(first_line(error)) from error
         text = str(error).strip() or type(error).__name__
         raise FeatureFileError(
             FailureKind.UNREADABLE, f"is not a readable {suffix} file ({text.splitlines()[0]})"

@@ -9,7 +9,8 @@ class FeatureFileError(Exception):
     Pickles, so that it crosses process borders whole.
 
     Attributes:
-        kind: the `kind` of its row in `failures/`: `unreadable`, or `bad_features` where it was read.
+        kind: the `kind` of its row in `failures/`: `unreadable`, `bad_features` where it was read, or the limit that
+            it oversteps.
         message: one line.
     """
 

@@ -38,6 +38,7 @@ from pipeline.lease import hold
 from pipeline.ray_runtime import connect
 from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
+from pipeline.video.sandbox import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -100,9 +101,9 @@ def _read_facts(config: ImportFeaturesConfig) -> tuple[dict[str, VideoFacts], fr
 def _list_videos(
     config: ImportFeaturesConfig, rule: ArrayRule
 ) -> tuple[list[PublishedVideo], dict[Place, PublishedShape]]:
-    listings = {"source": list_source("source", config.source, rule)}
+    listings = {"source": list_source("source", config.source, rule, _limits(config))}
     if config.second_source is not None:
-        listings["second_source"] = list_source("second_source", config.second_source, rule)
+        listings["second_source"] = list_source("second_source", config.second_source, rule, _limits(config))
     videos, passed_over = match_videos(listings, Naming(config.id_pattern, config.strip_prefix))
     if any(sum(place is not None and place.streamed for place in video.places) > 1 for video in videos):
         raise InputError(
@@ -113,6 +114,11 @@ def _list_videos(
     logger.info("%d videos in %s%s", len(videos), config.source, unnamed)
     shapes = {place: shape for listing in listings.values() for place, shape in listing.shapes.items()}
     return videos, shapes
+
+
+def _limits(config: ImportFeaturesConfig) -> Limits:
+    """What the command allows one step of reading a file to cost."""
+    return Limits(config.read.timeout_s, config.read.memory_mb * 2**20)
 
 
 def _missing(
@@ -150,7 +156,7 @@ def _plan(
     if there is not None:
         heal(there)
         new = _unknown(config, there, videos)
-    shapes = probe_shapes(new, shapes, rule)
+    shapes = probe_shapes(new, shapes, rule, _limits(config))
     held = there.spec.preprocessing.get("widths", [there.spec.dim]) if there else None
     widths = usual_widths(new, shapes, held)
     if widths is None:
@@ -215,7 +221,7 @@ def _run_graph(
 
     def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
         return plan_rows.map_batches(
-            ChunkReader(places, rule, spec.dim),
+            ChunkReader(places, rule, spec.dim, _limits(config)),
             batch_size=None if in_one_task else config.read.chunks_per_task,
             batch_format="pyarrow",
             num_cpus=config.read.cpus,

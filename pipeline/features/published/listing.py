@@ -9,19 +9,16 @@ from pathlib import PurePosixPath
 
 from pipeline import storage
 from pipeline.errors import InputError
-from pipeline.features.published.archives import (
-    is_archive,
-    is_compressed_tar,
-    list_members,
-    walk_compressed_tar,
-)
+from pipeline.features.published.archives import is_archive, is_compressed_tar
 from pipeline.features.published.arrays import ARRAY_SUFFIXES
 from pipeline.features.published.errors import FeatureFileError
+from pipeline.features.published.isolation import FileReader, IsolatedFiles, isolated_files
 from pipeline.features.published.layout import ArrayRule
-from pipeline.features.published.places import Place, PlaceReader
-from pipeline.features.published.shapes import PublishedShape, probe_stream
+from pipeline.features.published.places import Place
+from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.sources import VideoSource
 from pipeline.parallel import run_batches
+from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, Sandbox
 
 _LIST_CPUS = 0.5
 # The path of an array, its place, and its shape where that is known already.
@@ -93,7 +90,7 @@ class Listing:
     files: dict[Place, storage.StoredFile] = field(default_factory=dict)
 
 
-def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
+def list_source(name: str, source: str, rule: ArrayRule, limits: Limits = DEFAULT_LIMITS) -> Listing:
     """The arrays of one source; needs a running Ray where that is an archive.
 
     A folder is searched for array files at any depth, each of one video; so is an archive, and so are the files and
@@ -104,6 +101,7 @@ def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
         name: the setting to blame, `source` or `second_source`.
         source: its value.
         rule: how the shapes of a compressed tar's arrays are to be read.
+        limits: what it may cost to read one of its files.
     Raises:
         InputError: nothing there, no array in it, or a damaged archive.
     """
@@ -113,10 +111,10 @@ def list_source(name: str, source: str, rule: ArrayRule) -> Listing:
     found: list[_Found] = [
         (posixpath.relpath(url, root), Place(url), None) for url in urls if not is_archive(url)
     ]
-    for listed in run_batches(partial(_list_archives, rule=rule), archives, 1, _LIST_CPUS):
+    for listed in run_batches(partial(_list_archives, rule=rule, limits=limits), archives, 1, _LIST_CPUS):
         found += listed
     if urls == [storage.absolute(source)] and not archives:
-        found = _entries(name, source, found)
+        found = _entries(name, source, found, rule, limits)
     arrays = [
         (path, place)
         for path, place, _ in found
@@ -193,31 +191,39 @@ def _identity(files: Sequence[storage.StoredFile | None]) -> tuple[int | None, s
     return sum(file.size for file in known), " ".join(versions) if len(versions) == len(known) else None
 
 
-def _list_archives(urls: list[str], rule: ArrayRule) -> list[_Found]:
+def _list_archives(urls: list[str], rule: ArrayRule, limits: Limits) -> list[_Found]:
+    files = isolated_files(rule, limits)
     found: list[_Found] = []
     for url in urls:
-        if is_compressed_tar(url):
-            for path, size, stream in walk_compressed_tar(url):
-                place = Place(url, path)
-                if place.suffix in ARRAY_SUFFIXES:
-                    found.append((path, place, probe_stream(stream, size, place, rule)))
-        else:
-            found += [
-                (m.path, Place(url, m.path, start=m.start, size=m.size), None) for m in list_members(url)
-            ]
+        try:
+            if is_compressed_tar(url):
+                for position, path in files.walk(url):
+                    place = Place(url, path)
+                    if place.suffix in ARRAY_SUFFIXES:
+                        found.append((path, place, files.member_shape(place, position)))
+            else:
+                found += [
+                    (m.path, Place(url, m.path, start=m.start, size=m.size), None) for m in files.members(url)
+                ]
+        except FeatureFileError as error:
+            raise InputError(f"{url}: the archive cannot be read ({error})") from error
+        finally:
+            files.close()
     return found
 
 
-def _entries(name: str, source: str, found: list[_Found]) -> list[_Found]:
+def _entries(name: str, source: str, found: list[_Found], rule: ArrayRule, limits: Limits) -> list[_Found]:
     """The videos of one file of arrays: the names at its top level, or the file itself where it names none."""
     path, place, _ = found[0]
     if place.suffix not in ARRAY_SUFFIXES:
         return []
+    process = Sandbox(FileReader, (rule,), limits)
     try:
-        with PlaceReader() as reader:
-            names = reader.open(place).names("")
+        names = IsolatedFiles(process).names(place)
     except FeatureFileError as error:
         raise InputError(f"{name}={source}: {error}") from error
+    finally:
+        process.close()
     if names == [""]:
         return [(path, place, None)]
     tops = dict.fromkeys(array.split("/", 1)[0] for array in names)

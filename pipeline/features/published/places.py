@@ -58,7 +58,7 @@ class PlaceReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.close()
 
     def open(self, place: Place) -> ArrayFile:
         """The array file of a place that is not `streamed`, usable until the next call.
@@ -84,7 +84,7 @@ class PlaceReader:
 
     def _open_url(self, url: str) -> BinaryIO:
         if url != self._url or self._stream is None:
-            self._close()
+            self.close()
             self._stream = self._file.enter_context(storage.open_read(url))
             if is_zip(url):
                 self._archive = self._file.enter_context(zipfile.ZipFile(self._stream))
@@ -101,7 +101,8 @@ class PlaceReader:
         stream.seek(place.start)
         return stream, place.size
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the open file; the reader can be used again."""
         self._opened = self._url = self._stream = self._archive = None
         self._member.close()
         self._file.close()

@@ -11,14 +11,16 @@ import pyarrow as pa
 from pipeline.failures import Failure, FailureKind, failures_table
 from pipeline.features.plan import chunk_rows, write_part
 from pipeline.features.published.durations import VideoFacts, place_in_time
+from pipeline.features.published.isolation import isolated_files
 from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.listing import PublishedVideo
-from pipeline.features.published.places import Place, PlaceReader
-from pipeline.features.published.shapes import PublishedShape, probe_place
+from pipeline.features.published.places import Place
+from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.parallel import run_batches
+from pipeline.video.sandbox import DEFAULT_LIMITS, Limits
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ def expected_length(timeline: Timeline, duration: float) -> int:
 
 
 def probe_shapes(
-    videos: Iterable[PublishedVideo], known: Mapping[Place, PublishedShape], rule: ArrayRule
+    videos: Iterable[PublishedVideo],
+    known: Mapping[Place, PublishedShape],
+    rule: ArrayRule,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[Place, PublishedShape]:
     """The shapes of all arrays of `videos`, in parallel; those `known` are taken as they are."""
     places = [place for video in videos for place in video.places if place is not None]
@@ -61,7 +66,9 @@ def probe_shapes(
     unknown = sorted((place for place in places if place not in shapes), key=str)
     if unknown:
         logger.info("looking into %d new arrays", len(unknown))
-    for found in run_batches(partial(_probe, rule=rule), unknown, _ARRAYS_PER_TASK, _PROBE_CPUS):
+    for found in run_batches(
+        partial(_probe, rule=rule, limits=limits), unknown, _ARRAYS_PER_TASK, _PROBE_CPUS
+    ):
         shapes |= found
     return shapes
 
@@ -140,9 +147,12 @@ def describe_mismatch(length: int, expected: int, duration: float, timeline: Tim
     )
 
 
-def _probe(places: list[Place], rule: ArrayRule) -> dict[Place, PublishedShape]:
-    with PlaceReader() as reader:
-        return {place: probe_place(reader, place, rule) for place in places}
+def _probe(places: list[Place], rule: ArrayRule, limits: Limits) -> dict[Place, PublishedShape]:
+    files = isolated_files(rule, limits)
+    try:
+        return {place: files.shape(place) for place in places}
+    finally:
+        files.close()
 
 
 def _problem(
