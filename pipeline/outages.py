@@ -8,8 +8,10 @@ import errno
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests",
 
 _always_patient = False
 _patience: float | None = None
+_here = threading.local()
 _answered: set[str] = set()
 
 
@@ -56,6 +59,16 @@ def leave_waiting_to_others() -> None:
     """Let this process raise OutageError at once: the one that it works for is patient."""
     global _always_patient, _patience
     _always_patient, _patience = True, 0.0
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let requests that this thread makes in the block fail at once: there will be other occasions."""
+    _here.hurried = True
+    try:
+        yield
+    finally:
+        _here.hurried = False
 
 
 def persist(place: str, request: Callable[[], Result], *, nested: bool = False) -> Result:
@@ -95,6 +108,8 @@ def persist(place: str, request: Callable[[], Result], *, nested: bool = False) 
 
 
 def _patience_seconds() -> float:
+    if getattr(_here, "hurried", False):
+        return 0.0
     return float(os.environ.get("RAYTAD_STORAGE_PATIENCE_S", "300")) if _patience is None else _patience
 
 

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
-from pipeline.training.patience import patiently, write_patiently
 
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 _INFO = "checkpoint.json"
@@ -103,10 +102,9 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint into the folder `url`, `checkpoint.json` last.
 
-    What is there already stops being a checkpoint before anything of it is replaced. Storage that is away for some
-    minutes is waited for.
+    What is there already stops being a checkpoint before anything of it is replaced.
     """
-    patiently(lambda: storage.remove(storage.join(url, _INFO)), url)
+    storage.remove(storage.join(url, _INFO))
     contents = {
         _WEIGHTS: safetensors.torch.save(
             {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
@@ -115,7 +113,7 @@ def save_checkpoint(
     }
     files = {}
     for name, content in contents.items():
-        write_patiently(storage.join(url, name), content)
+        storage.write_bytes(storage.join(url, name), content)
         files[name] = asdict(StoredTensors(len(content), hashlib.sha256(content).hexdigest()))
     info = {
         "format": _FORMAT,
@@ -126,7 +124,7 @@ def save_checkpoint(
         "config": config,
         "files": files,
     }
-    write_patiently(storage.join(url, _INFO), json.dumps(info, indent=1).encode())
+    storage.write_bytes(storage.join(url, _INFO), json.dumps(info, indent=1).encode())
 
 
 def read_info(url: str) -> CheckpointInfo:

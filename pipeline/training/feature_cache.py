@@ -6,7 +6,6 @@ from concurrent.futures import Future
 import numpy as np
 
 from pipeline.features.store import FeatureStore
-from pipeline.training.patience import patiently
 from pipeline.training.windows import Window
 
 
@@ -29,13 +28,11 @@ class FeatureCache:
         """Features of a window, `[window.length, dim]` float16, or as many rows as it is rescaled to; not to be
         written to.
 
-        Storage that is away for some minutes is waited for. Raises InputError where the store lacks them.
+        Raises InputError where the store lacks them, OutageError where storage stays away.
         """
         video = self._admit(window.video_id)
         if video is None:
-            features = patiently(
-                lambda: self._store.load_range(window.video_id, window.start, window.stop), self._store.url
-            )
+            features = self._store.load_range(window.video_id, window.start, window.stop)
         else:
             features = video.result()[window.start : window.stop]
         return window.rescaling.apply(features) if window.rescaling else features
@@ -54,7 +51,7 @@ class FeatureCache:
             video: Future[np.ndarray] = Future()
             self._videos[video_id] = video
         try:
-            video.set_result(patiently(lambda: self._store.load(video_id), self._store.url))
+            video.set_result(self._store.load(video_id))
         except BaseException as error:
             video.set_exception(error)
         return video

@@ -13,10 +13,10 @@ from torch import Tensor
 from models.criterion import SetCriterion
 from models.detection import Target
 from pipeline import storage
+from pipeline.outages import be_patient
 from pipeline.training.batches import epoch_batches, map_ahead, pad_windows
 from pipeline.training.checkpoint import (
     CHECKPOINTS,
-    CheckpointInfo,
     Progress,
     checkpoint_name,
     last_checkpoint,
@@ -30,7 +30,6 @@ from pipeline.training.feature_statistics import feature_statistics
 from pipeline.training.hyperparameters import build, criterion_config
 from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
-from pipeline.training.patience import patiently
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.reporter import Reporter
 from pipeline.training.retention import delete_outdated
@@ -56,6 +55,7 @@ def train_worker(loop: LoopConfig) -> str | None:
     logging.getLogger().setLevel(logging.WARNING)
     # Storage clients leave tracebacks of broken connections there, besides raising what matters.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    be_patient()
     torch.set_num_threads(max(1, int(plan.config.cpus_per_worker)))
     try:
         TrainingProcess(plan, Workers.current()).run(Teller(loop["standings"]))
@@ -108,22 +108,19 @@ class TrainingProcess:
 
     def _restore_or_prepare(self) -> None:
         """Take the run up where its last complete checkpoint left it."""
-        run = self.config.run
         # One worker looks, so that all agree even if a process of an earlier try still writes.
-        found = patiently(lambda: last_checkpoint(run), run) if self.workers.rank == 0 else None
+        found = last_checkpoint(self.config.run) if self.workers.rank == 0 else None
         url = broadcast_from_rank_zero(found.url if found else None)
         if url:
-            patiently(lambda: self._restore(read_info(url)), url)
+            info = read_info(url)
+            load_weights(info, self.detector)
+            load_optimiser(info, self.detector, self.optimiser)
+            self.progress = info.progress
         elif self.config.normalise == "standardise":
             statistics = feature_statistics(
                 self.cache, self.plan.videos, self.plan.store.spec.dim, self.workers
             )
             self.detector.set_statistics(*statistics)
-
-    def _restore(self, info: CheckpointInfo) -> None:
-        load_weights(info, self.detector)
-        load_optimiser(info, self.detector, self.optimiser)
-        self.progress = info.progress
 
     def _train_epoch(self, epoch: int, step: TrainStep, reporter: Reporter | None) -> dict[str, float]:
         """One pass over the windows: their number, the mean of each loss and gradient norm, the last rate."""

@@ -12,11 +12,11 @@ from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
 from pipeline.job import terminal
 from pipeline.lease import hold
+from pipeline.outages import OutageError
 from pipeline.ray_runtime import connect
 from pipeline.summary import Summary
 from pipeline.training.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
 from pipeline.training.hyperparameters import build, criterion_config
-from pipeline.training.patience import patiently, write_patiently
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.ray_trainer import build_trainer
 from pipeline.training.resume import check_continues
@@ -54,13 +54,15 @@ def _train(config: TrainConfig, plan: TrainingPlan) -> Summary:
             config.run,
             config.workers,
         )
-        write_patiently(storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode())
+        storage.write_bytes(
+            storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode()
+        )
         connect(config.ray)
         _fit(plan)
-        last = patiently(lambda: last_checkpoint(config.run), config.run)
+        last = last_checkpoint(config.run)
     assert last is not None  # fit returns only after the last epoch's checkpoint
     metrics = storage.join(config.run, "metrics.json")
-    write_patiently(metrics, json.dumps(_metrics(last, plan), indent=1).encode())
+    storage.write_bytes(metrics, json.dumps(_metrics(last, plan), indent=1).encode())
     return Summary(
         job="train",
         unit="epochs",
@@ -103,7 +105,7 @@ def _last_checkpoint(run: str) -> CheckpointInfo | None:
 def _fit(plan: TrainingPlan) -> None:
     """Run the workers to the last epoch.
 
-    Raises InputError where the run diverges, or the storage fails for longer than workers wait for it.
+    Raises InputError where the run diverges, OutageError where storage is away for longer than workers wait for it.
     """
     config = plan.config
     with TemporaryDirectory(prefix="raytad-train-") as scratch, shown(terminal()) as standings:
@@ -112,8 +114,9 @@ def _fit(plan: TrainingPlan) -> None:
         except WorkerGroupError as error:
             for failure in error.worker_failures.values():
                 cause = getattr(failure, "_base_exc", failure)
-                if isinstance(cause, InputError):
-                    raise InputError(f"{cause}; the same command goes on from the last checkpoint") from None
+                if isinstance(cause, InputError | OutageError):
+                    kind = InputError if isinstance(cause, InputError) else OutageError
+                    raise kind(f"{cause}; the same command goes on from the last checkpoint") from None
             raise
     if result.return_value:
         raise InputError(

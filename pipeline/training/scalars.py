@@ -3,18 +3,15 @@
 import logging
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import storage
 from pipeline.errors import InputError
-from pipeline.training.patience import patiently
+from pipeline.outages import at_once
 
 logger = logging.getLogger(__name__)
-
-_PATIENCE_SECONDS = 300.0
 
 
 class ScalarLog:
@@ -41,21 +38,22 @@ class ScalarLog:
     def flush(self) -> None:
         """Make everything so far durable, if the storage is there."""
         self._writer.flush()
-        self._upload(patience=0.0)
+        with at_once():
+            self._upload()
 
     def close(self) -> None:
         """Flush, waiting for storage that is away, and end."""
         self._writer.close()
-        self._upload(patience=_PATIENCE_SECONDS)
+        self._upload()
         if self._temporary:
             self._temporary.cleanup()
 
-    def _upload(self, patience: float) -> None:
+    def _upload(self) -> None:
         if self._temporary is None:
             return
         for path in Path(self._folder).iterdir():
             url, content = storage.join(self._target, path.name), path.read_bytes()
             try:
-                patiently(partial(storage.write_bytes, url, content), url, patience)
+                storage.write_bytes(url, content)
             except (InputError, OSError) as error:
                 logger.warning("%s: the curves are not uploaded for now (%s)", url, error)

@@ -116,3 +116,16 @@ def test_an_endpoint_that_never_answered_is_bad_input(
         relay.up = False
         with pytest.raises(InputError, match=r"^s3://archive/x[^\n]*check endpoint and credentials$"):
             storage.read_bytes(f"{s3_server}/x")
+
+
+def test_what_has_other_occasions_does_not_wait(impatient: None) -> None:
+    calls = []
+
+    def request() -> None:
+        calls.append(1)
+        raise ConnectionError("away")
+
+    outages.be_patient()
+    with outages.at_once(), pytest.raises(outages.OutageError):
+        outages.persist("s3://a", request)
+    assert len(calls) == 1
