@@ -37,6 +37,13 @@ _OUTAGE_CODES = frozenset(
         "InvalidSecurity",
     }
 )  # fmt: skip
+# What waiting does not mend.
+_TO_BE_MENDED = frozenset(
+    {
+        "NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound",
+        "NoRegionError", "InvalidURL",
+    }
+)  # fmt: skip
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3")
 
 _always_patient = False
@@ -157,7 +164,12 @@ def _tells_outage(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in OUTAGE_ERRNOS:
         return True
     # The clients' other errors are those of connections, and share no base with OSError.
-    return not isinstance(error, OSError) and type(error).__module__.startswith(_CLIENTS)
+    names = {base.__name__ for base in type(error).mro()}
+    return (
+        not isinstance(error, OSError)
+        and type(error).__module__.startswith(_CLIENTS)
+        and not names & _TO_BE_MENDED
+    )
 
 
 def _is_outage_status(status: int) -> bool:

@@ -37,10 +37,12 @@ def _http_error(status: int) -> aiohttp.ClientResponseError:
     ("error", "expected"),
     [
         (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), True),
+        (botocore.exceptions.NoCredentialsError(), False),
         (_client_error("SlowDown", 503), True),
         (_client_error("ExpiredToken", 400), True),
         (_client_error("AccessDenied", 403), False),
         (_client_error("NoSuchKey", 404), False),
+        (aiohttp.ServerDisconnectedError(), True),
         (_http_error(503), True),
         (_http_error(403), False),
         (_http_error(404), False),
