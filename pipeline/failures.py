@@ -21,6 +21,7 @@ class FailureKind(StrEnum):
     BAD_FEATURES = "bad_features"  # a published array's shape, type, length or values are not of features
     UNKNOWN_RATE = "unknown_rate"  # the timeline follows each video's own rate and nothing tells it
     MISSING_FEATURES = "missing_features"  # the feature store has no complete features for the video
+    UNWRITABLE = "unwritable"  # no file can have the name that the video's id makes it
     DETECTOR_ERROR = "detector_error"  # features were read but the detector failed on them
 
 

@@ -1,5 +1,6 @@
 """Export: a feature store -> one `.npy` file a video, for tools that read nothing else."""
 
+import errno
 import io
 import json
 import logging
@@ -27,6 +28,14 @@ logger = logging.getLogger(__name__)
 
 _VIDEOS_PER_TASK = 8
 _SECONDS_BETWEEN_LINES = 20.0
+_SHOWN_CHARACTERS = 60
+# A file is written beside its place under a longer name, so a part has less than the 255 bytes of file systems.
+_MOST_PART_BYTES, _MOST_PATH_BYTES = 200, 4000
+_MOST_KEY_BYTES = 1024  # of S3 and GCS
+# What a storage says of a name that it does not take, where the rules above do not know it.
+_NAME_ERRORS = frozenset(
+    {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+)
 
 
 def export_features(config: ExportFeaturesConfig) -> Summary:
@@ -46,21 +55,29 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
     _claim_folder(config.out, store.spec)
     _write_facts(config.out, store)
     incomplete = {video_id for video_id, video in videos.items() if not video.complete}
+    problems = {video_id: _name_problem(config.out, video_id) for video_id in videos.keys() - incomplete}
+    unnamed = [
+        _unwritable(videos[video_id], f"the id {problem}")
+        for video_id, problem in sorted(problems.items())
+        if problem is not None
+    ]
+    kept_out = incomplete | {failure.video_id for failure in unnamed}
     written = {file.url: file.size for file in storage.list_files(config.out)}
     dtype = np.dtype(config.dtype)
     pending = [
         video_id
         for video_id, video in videos.items()
-        if video_id not in incomplete
+        if video_id not in kept_out
         and written.get(storage.absolute(npy_url(config.out, video_id)))
         != _npy_size(video.num_snippets, store.spec.dim, dtype)
     ]
     logger.info(
-        "%d videos in %s: %d to export, %d done, %d incomplete in the store",
-        len(videos), config.store, len(pending), len(videos) - len(pending) - len(incomplete), len(incomplete),
+        "%d videos in %s: %d to export, %d done, %d incomplete in the store, %d whose ids are no file names",
+        len(videos), config.store, len(pending), len(videos) - len(pending) - len(kept_out), len(incomplete),
+        len(unnamed),
     )  # fmt: skip
     broken = _export_all(config, store, pending)
-    failures = [*(_incomplete(videos[video_id]) for video_id in sorted(incomplete)), *broken]
+    failures = [*(_incomplete(videos[video_id]) for video_id in sorted(incomplete)), *unnamed, *broken]
     _write_failures(config.out, failures)
     done = len(pending) - len(broken)
     return Summary(
@@ -76,10 +93,39 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
 
 
 def npy_url(out: str, video_id: str) -> str:
-    """Where the features of a video go. Raises InputError for an id that would lead out of the folder."""
-    if ".." in video_id.split("/") or video_id.startswith("/"):
-        raise InputError(f"out={out}: video id {video_id!r} is a path that leads out of the folder")
+    """Where the features of a video go. Raises InputError for an id that no file in the folder can have as its name."""
+    if problem := _name_problem(out, video_id):
+        raise InputError(f"out={out}: video id {shortened(video_id)} {problem}")
     return storage.join(out, f"{video_id}.npy")
+
+
+def shortened(video_id: str) -> str:
+    """An id for a message: quoted, with what cannot be printed escaped, and not for pages."""
+    text = repr(video_id)
+    return (
+        text
+        if len(text) <= _SHOWN_CHARACTERS
+        else f"{text[:_SHOWN_CHARACTERS]}... ({len(video_id)} characters)"
+    )
+
+
+def _name_problem(out: str, video_id: str) -> str | None:
+    """Why no file below `out` can be named by this id."""
+    parts = f"{video_id}.npy".split("/")
+    if ".." in parts[:-1] or video_id == ".." or video_id.startswith("/"):
+        return "is a path that leads out of the folder"
+    if "\0" in video_id:
+        return "holds a NUL, which no path can"
+    if "" in parts or "." in parts:
+        return "has an empty part, of which a path keeps nothing"
+    if storage.local_path(out) is not None:
+        if max(len(part.encode()) for part in parts) > _MOST_PART_BYTES:
+            return f"has a part of more than {_MOST_PART_BYTES} bytes, the most that a file name may have"
+        if len(storage.join(storage.absolute(out), *parts).encode()) > _MOST_PATH_BYTES:
+            return f"makes a path of more than {_MOST_PATH_BYTES} bytes, the most that may be"
+    elif len(storage.resolve(storage.join(out, *parts))[1].split("/", 1)[-1].encode()) > _MOST_KEY_BYTES:
+        return f"makes an object's name of more than {_MOST_KEY_BYTES} bytes, the most that may be"
+    return None
 
 
 def npy_bytes(values: np.ndarray) -> bytes:
@@ -171,9 +217,19 @@ def _export_batch(
         except (InputError, OSError) as error:
             uri = store.index()[video_id].uri
             failures.append(Failure(video_id, uri, "export", FailureKind.UNREADABLE, str(error)))
-        else:
+            continue
+        try:
             storage.write_bytes(npy_url(out, video_id), npy_bytes(values))
+        except (InputError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError) or cause.errno not in _NAME_ERRORS:
+                raise  # a full disk, say, is no fault of this video
+            failures.append(_unwritable(store.index()[video_id], str(cause)))
     return len(video_ids), failures
+
+
+def _unwritable(video: VideoFeatures, reason: str) -> Failure:
+    return Failure(video.video_id, video.uri, "export", FailureKind.UNWRITABLE, reason)
 
 
 def _incomplete(video: VideoFeatures) -> Failure:
