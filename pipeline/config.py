@@ -626,7 +626,11 @@ class ImportFeaturesConfig(Settings):
         None, description="features to append along the channels, such as flow after RGB"
     )
     store: Url = Field(description="URL of the feature store to write")
-    name: str = Field("published", description="name of the network, which the store records")
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="name of the network, by which stores and detectors know it; a preset has one",
+    )
     layout: Literal["time_channel", "channel_time"] = Field(
         "time_channel", description="axes longer than 1: [T, C], or channel_time for [C, T]"
     )

@@ -54,17 +54,20 @@ def import_features(config: ImportFeaturesConfig) -> Summary:
 
     Raises InputError where another job writes into the store.
     """
+    name = _network_name(config)
     facts, annotated = _read_facts(config)
     with hold(config.store, "store", "import_features", config.force):
         connect(config.ray)
-        return _import(config, facts, annotated)
+        return _import(config, name, facts, annotated)
 
 
-def _import(config: ImportFeaturesConfig, facts: dict[str, VideoFacts], annotated: frozenset[str]) -> Summary:
+def _import(
+    config: ImportFeaturesConfig, name: str, facts: dict[str, VideoFacts], annotated: frozenset[str]
+) -> Summary:
     rule = ArrayRule(config.layout, config.key)
     videos, shapes = _list_videos(config, rule)
     missing = _missing(config, annotated, videos)
-    store = _plan(config, rule, videos, shapes, facts)
+    store = _plan(config, name, rule, videos, shapes, facts)
     before = store.index()
     named = pa.array([video.video_id for video in videos], pa.string())
     plan = store.pending(config.retry_failed)
@@ -80,6 +83,21 @@ def _import(config: ImportFeaturesConfig, facts: dict[str, VideoFacts], annotate
     _record_missing(store, missing)
     odd_lengths = _remark_lengths(_of(videos, after), config.length_tolerance)
     return _summarise(config, store, videos, before, after, len(missing), odd_lengths, seconds)
+
+
+def _network_name(config: ImportFeaturesConfig) -> str:
+    """What the FeatureSpec calls the network: all that tells published features of equal width and timeline apart.
+
+    A store that there is keeps its name. Raises InputError where neither it nor the command has one.
+    """
+    if config.name is not None:
+        return config.name
+    if storage.exists(storage.join(config.store, "feature_spec.json")):
+        return FeatureStore(config.store).spec.backbone
+    raise InputError(
+        "name: is required for a new store; a name of the network (such as i3d_kinetics_rgb), by which a detector "
+        "tells these features from others of the same shape"
+    )
 
 
 def _read_facts(config: ImportFeaturesConfig) -> tuple[dict[str, VideoFacts], frozenset[str]]:
@@ -141,6 +159,7 @@ def _missing(
 
 def _plan(
     config: ImportFeaturesConfig,
+    name: str,
     rule: ArrayRule,
     videos: list[PublishedVideo],
     shapes: dict[Place, PublishedShape],
@@ -165,7 +184,7 @@ def _plan(
             f"source={config.source}: no video can be imported; {problem or 'none is in both sources'}"
         )
     spec = FeatureSpec(
-        backbone=config.name,
+        backbone=name,
         weights="published",
         preprocessing={"layout": config.layout, "key": config.key, "widths": widths},
         dim=sum(widths),

@@ -21,7 +21,7 @@ from tests.pipeline.features.published.files import hdf5, npy, npz, pt, tarred, 
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
-AT_8 = ("timeline.fps=8", "timeline.stride=2", "timeline.window=4")
+AT_8 = ("name=i3d", "timeline.fps=8", "timeline.stride=2", "timeline.window=4")
 
 
 def run(source: Path | str, store: Path | str, *words: str) -> Summary:
@@ -203,7 +203,7 @@ def test_a_stopped_import_continues_to_the_same_store(tmp_path: Path) -> None:
 def test_rates_and_durations_come_from_whatever_tells_them(tmp_path: Path) -> None:
     lengths = {"a": 40, "b": 45, "c": 50}
     source = put(tmp_path / "s", {f"{name}.npy": npy(values(n)) for name, n in lengths.items()})
-    own_rate = ["timeline.fps=null", "timeline.stride=4", "timeline.window=16"]
+    own_rate = ["name=i3d", "timeline.fps=null", "timeline.stride=4", "timeline.window=16"]
     with pytest.raises(InputError, match=r"timeline\.fps=null: nothing tells the rates"):
         run(source, tmp_path / "store", *own_rate)
     truth = annotations(tmp_path / "truth.json", {"a": 5.7, "b": 7.68}, fps=30.0)
@@ -232,3 +232,23 @@ def test_rates_and_durations_come_from_whatever_tells_them(tmp_path: Path) -> No
     strangers = annotations(tmp_path / "strangers.json", {"v_a": 5.7})
     with pytest.raises(InputError, match=r"none of the 1 annotated videos, such as 'v_a', is among its 3"):
         run(source, tmp_path / "new", *AT_8, f"dataset.annotations={strangers}")
+
+
+def test_networks_are_told_apart_by_a_name_that_somebody_gave(tmp_path: Path) -> None:
+    first = put(tmp_path / "first", {"a.npy": npy(values(40))})
+    second = put(tmp_path / "second", {"b.npy": npy(values(40, seed=1))})
+    unnamed = AT_8[1:]
+    with pytest.raises(InputError, match="name: is required for a new store; a name of the network"):
+        run(first, tmp_path / "i3d", *unnamed)
+    assert not (tmp_path / "i3d").exists()
+    run(first, tmp_path / "i3d", "name=i3d", *unnamed)
+    run(second, tmp_path / "clip", "name=clip", *unnamed)
+    digests = [FeatureStore(str(tmp_path / name)).spec.digest for name in ("i3d", "clip")]
+    assert digests[0] != digests[1]
+    with pytest.raises(InputError, match="backbone: i3d here, clip there"):
+        run(second, tmp_path / "i3d", "name=clip", *unnamed)
+    # the rest of the same features, from another folder: the store knows its name
+    assert run(second, tmp_path / "i3d", *unnamed).done == 1
+    assert features(tmp_path / "i3d").keys() == {"a", "b"}
+    run(second, tmp_path / "elsewhere", "name=i3d", *unnamed)
+    assert FeatureStore(str(tmp_path / "elsewhere")).spec.digest == digests[0]
