@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO ?= demo_out
 FRESH ?= 0
 
-.PHONY: install demo test lint format bench clean
+.PHONY: install demo test drill lint format bench clean
 
 install: $(STAMP)
 
@@ -21,6 +21,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+drill: $(STAMP)
+	$(BIN)/python -m pytest -s --timeout 3600 tests/drills/kills.py tests/drills/two_jobs.py tests/drills/outages.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
