@@ -9,8 +9,8 @@ import fsspec
 import pyarrow as pa
 from pyarrow.fs import FSSpecHandler
 
-from pipeline import storage
 from pipeline.outages import be_patient, persist
+from pipeline.uploads import upload
 
 Result = TypeVar("Result")
 
@@ -106,5 +106,5 @@ class _WholeUpload(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             with self._content:
-                self._ask(lambda: storage.upload(self._fs, self._path, self._content))  # type: ignore[arg-type]
+                self._ask(lambda: upload(self._fs, self._path, self._content))  # type: ignore[arg-type]
         super().close()

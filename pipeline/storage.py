@@ -12,7 +12,6 @@ import errno
 import os
 import posixpath
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,8 +24,10 @@ import pyarrow.fs
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline import listing, local_files
+from pipeline.arrow_files import PatientHandler
 from pipeline.errors import InputError
 from pipeline.outages import OutageError, first_line, is_outage, is_refusal, persist
+from pipeline.uploads import upload
 
 Result = TypeVar("Result")
 
@@ -44,7 +45,6 @@ _S3_OPTIONS = {
 _OPTIONS = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 _UPLOAD_MEMORY = 32 * 2**20
-_COPY_BYTES = 8 * 2**20
 # Of errors in a block that writes, these are the storage's and not the caller's.
 _WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE})
 
@@ -288,8 +288,6 @@ def arrow_filesystem(url: str) -> tuple[pyarrow.fs.FileSystem, str]:
     fs, path = resolve(url)
     if isinstance(fs, LocalFileSystem):
         return pyarrow.fs.LocalFileSystem(), path
-    from pipeline.arrow_files import PatientHandler
-
     return pyarrow.fs.PyFileSystem(PatientHandler(fs, place_of(url))), path
 
 
@@ -361,21 +359,6 @@ def _replacing_locally(url: str, path: str) -> Iterator[BinaryIO]:
                 raise
         with _naming(url):
             os.replace(partial, path)
-
-
-def upload(fs: fsspec.AbstractFileSystem, path: str, content: BinaryIO) -> None:
-    """Write a stream, from its start, to a file of an object store, which gets it whole or not at all."""
-    content.seek(0)
-    stream = fs.open(path, "wb")
-    try:
-        shutil.copyfileobj(content, stream, _COPY_BYTES)
-        stream.close()
-    except BaseException:
-        discard = getattr(stream, "discard", None)
-        if discard is not None:
-            discard()
-        stream.closed = True  # or the finaliser would try to upload what was discarded
-        raise
 
 
 def _ask(url: str, request: Callable[[], Result]) -> Result:

@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline import parquet, storage
@@ -39,15 +38,16 @@ def tidy_plan(store: FeatureStore) -> None:
     for (url, written), table in zip(parts.items(), tables, strict=True):
         kept = counts[start : start + table.num_rows]
         start += table.num_rows
-        _rewrite(url, written, table, kept)
-    store.forget_index()
+        if not kept.all() or not written.schema.equals(PLAN_SCHEMA):
+            _replace(url, table.filter(pa.array(kept)))
+            store.forget_index()
 
 
-def _rewrite(url: str, written: pa.Table, table: pa.Table, kept: np.ndarray) -> None:
-    if not kept.any():
+def _replace(url: str, table: pa.Table) -> None:
+    if table.num_rows:
+        parquet.write_table(url, table)
+    else:
         storage.remove(url)
-    elif not kept.all() or not written.schema.equals(PLAN_SCHEMA):
-        parquet.write_table(url, table.filter(pa.array(kept)))
 
 
 def _read_or_remove(folder: str, consequence: str) -> dict[str, pa.Table]:

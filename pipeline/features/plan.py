@@ -87,9 +87,9 @@ def plan_store(
             write_part(store, plans, failures)
             plans, failures, waiting = [], [], 0
     write_part(store, plans, failures)
-    if found.replaced:
+    if new:
         tidy_plan(store)
-    store.forget_index()
+        store.forget_index()
     editions = {source.video_id: source.edition for source in found.replaced}
     return _count(store, len(sources), len(new), editions)
 

@@ -237,7 +237,6 @@ class FeatureStore:
 
     def __getstate__(self) -> dict[str, Any]:
         # What only writers look at stays behind.
-        self.index()
         return self.__dict__ | {"_plan": None, "_recorded": None, "_whole_files": frozenset()}
 
     def _read_chunks(self, chunks: list[StoredChunk]) -> list[np.ndarray]:
