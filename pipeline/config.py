@@ -24,8 +24,13 @@ from pipeline.features.timeline import Timeline
 
 
 def _anchored(url: str | None) -> str | None:
-    """Make a local path absolute, so that it means the same in every process of the job."""
-    if url is None or "://" in url or os.path.isabs(url):
+    """Make a local path absolute, at the end of a chain too, so that it means the same in every process of the job."""
+    if url is None:
+        return None
+    chain, link, url = url.rpartition("::")
+    if link:
+        return f"{chain}::{_anchored(url)}"
+    if "://" in url or os.path.isabs(url):
         return url
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         raise ValueError(

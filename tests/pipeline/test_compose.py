@@ -1,6 +1,7 @@
 """Settings: presets and overrides compose, and every mistake is one line that names the key."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,12 @@ def test_mistakes_are_one_line_each(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         compose_config("extract", ExtractConfig, words)
     assert "\n" not in str(caught.value)
+
+
+def test_the_end_of_a_chain_is_a_path_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = compose_config("extract", ExtractConfig, ["videos=zip://clips::x.zip", "store=s3://b/s"])
+    assert (config.videos, config.store) == (f"zip://clips::{tmp_path}/x.zip", "s3://b/s")
 
 
 def test_relative_paths_are_refused_inside_a_submitted_job(monkeypatch: pytest.MonkeyPatch) -> None:

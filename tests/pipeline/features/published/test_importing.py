@@ -1,6 +1,7 @@
 """Imports on a real Ray: every format and defect in one folder, archives, two streams, resuming, refusing."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import storage
+from pipeline import lease, storage
 from pipeline.compose import compose_config
 from pipeline.config import ImportFeaturesConfig
 from pipeline.errors import InputError
@@ -252,3 +253,20 @@ def test_networks_are_told_apart_by_a_name_that_somebody_gave(tmp_path: Path) ->
     assert features(tmp_path / "i3d").keys() == {"a", "b"}
     run(second, tmp_path / "elsewhere", "name=i3d", *unnamed)
     assert FeatureStore(str(tmp_path / "elsewhere")).spec.digest == digests[0]
+
+
+def test_a_name_that_is_not_utf8_is_imported_like_any_other(tmp_path: Path) -> None:
+    source = put(tmp_path / "source", {"plain.npy": npy(values(20))})
+    with open(os.fsencode(source) + b"/caf\xe9.npy", "wb") as stream:
+        stream.write(npy(values(24)))
+    assert run(source, tmp_path / "store", *AT_8).done == 2
+    assert (features(tmp_path / "store")["caf\\xe9"] == half(values(24))).all()
+
+
+def test_a_store_that_another_job_writes_into_is_refused(tmp_path: Path) -> None:
+    source = put(tmp_path / "source", {"a.npy": npy(values(20))})
+    with (
+        lease.hold(str(tmp_path / "store"), "store", "import_features"),
+        pytest.raises(InputError, match=r"^store=.*is being written by import_features"),
+    ):
+        run(source, tmp_path / "store", *AT_8)
