@@ -103,8 +103,7 @@ class ChunkReader:
         Raises VideoError, and OSError where the storage fails.
         """
         if chunk is None or chunk["uri"] != self._uri:
-            self._uri = None
-            self._open.close()
+            self._close()
         if chunk is None:
             return
         timeline = self._timeline.resolve(chunk["fps"])
@@ -118,8 +117,16 @@ class ChunkReader:
             self._uri = chunk["uri"]
         indices = sample_chunk(self._timeline, self._offsets, chunk, self._successors).indices
         frames = np.frombuffer(out, np.uint8).reshape(len(indices), self._size.crop, self._size.crop, 3)
-        for position, frame in enumerate(self._reader.read(indices)):
-            frames[position] = frame
+        try:
+            for position, frame in enumerate(self._reader.read(indices)):
+                frames[position] = frame
+        except OSError:
+            self._close()  # a demuxer may take a read that failed for the end of the file, ever after
+            raise
+
+    def _close(self) -> None:
+        self._uri = None
+        self._open.close()
 
 
 @dataclass(frozen=True)

@@ -77,5 +77,7 @@ class ReadAhead(BaseCache):
             raise OSError(f"{type(error).__name__}: {error}") from error
         self.total_requested_bytes += stop - start
         if len(content) != stop - start:
-            raise OSError(f"the storage gave {len(content)} bytes for the {stop - start} from {start} on")
+            raise ConnectionError(
+                f"the storage gave {len(content)} bytes for the {stop - start} from {start} on"
+            )
         return content

@@ -12,7 +12,7 @@ import pytest
 from pipeline import outages, storage
 from pipeline.failures import FailureKind
 from pipeline.features.backbones import frame_offsets
-from pipeline.features.decode import ChunkDecoder
+from pipeline.features.decode import ChunkDecoder, ChunkReader
 from pipeline.features.plan import chunk_rows, probe_videos
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.signed import signed_uris
@@ -108,6 +108,35 @@ def test_an_outage_shorter_than_the_patience_costs_nothing(
     here = _decode(VideoSource("v", str(tmp_path / "v.mp4")))
     assert [row["error"] for row in there] == [None, None]
     assert [row["frames"] for row in there] == [row["frames"] for row in here]
+
+
+@pytest.mark.parametrize("chunk", [1, 2])  # read on, and after a seek
+def test_a_video_that_was_open_when_its_storage_went_is_read_again(
+    s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    """FFmpeg takes a failed read for the end of the file, and would call the video truncated ever after."""
+    local = encode_video(tmp_path / "v.avi", seconds=16, fps=8, size=(160, 120), seed=2, codec="rawvideo")
+    source = VideoSource("v", f"{s3_server}/open-{tmp_path.name}/v.avi")
+    chunks = chunk_rows(source, 60, 20, 16.0, TIMELINE)
+
+    def read(reader: ChunkReader, chunk: dict, uri: str) -> bytes:
+        out = bytearray(20 * 32 * 32 * 3)
+        reader(chunk | {"uri": uri}, memoryview(out))
+        return bytes(out)
+
+    size = FrameSize(32, 32)
+    with relayed_s3(monkeypatch) as relay:
+        storage.write_bytes(source.uri, local.read_bytes())
+        reader = ChunkReader(TIMELINE, frame_offsets(2, 1), size, False)
+        read(reader, chunks[0], source.uri)
+        relay.up = False
+        with pytest.raises(OSError) as caught:  # noqa: PT011
+            read(reader, chunks[chunk], source.uri)
+        assert outages.is_outage(caught.value)
+        relay.up = True
+        there = read(reader, chunks[chunk], source.uri)
+        reader(None, memoryview(b""))
+    assert there == read(ChunkReader(TIMELINE, frame_offsets(2, 1), size, False), chunks[chunk], str(local))
 
 
 def test_a_longer_outage_ends_the_work_and_is_no_row(
