@@ -23,7 +23,7 @@ from pipeline.compose import (
     preset_groups,
 )
 from pipeline.errors import InputError
-from pipeline.outages import OutageError
+from pipeline.outages import OutageError, first_line
 from pipeline.summary import EXIT_BAD_INPUT, EXIT_BROKEN
 
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
@@ -85,7 +85,7 @@ def _told(job: str, error: Exception) -> tuple[str, int]:
     if isinstance(error, InputError):
         return str(error), EXIT_BAD_INPUT
     if isinstance(error, OutageError):
-        return str(error), EXIT_BROKEN
+        return first_line(error), EXIT_BROKEN  # Ray adds advice of its own
     if "ray" not in sys.modules:
         raise error
     if not ray_failures.is_from_cluster(error):

@@ -60,6 +60,8 @@ def be_patient() -> None:
     """Let this process wait for storage from its first request on: a worker's storage has answered its driver."""
     global _always_patient
     _always_patient = True
+    # aiohttp leaves writing tasks behind on connections that break, and asyncio their tracebacks.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def leave_waiting_to_others() -> None:

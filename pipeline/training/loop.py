@@ -53,8 +53,6 @@ def train_worker(loop: LoopConfig) -> str | None:
     """
     plan = loop["plan"]
     logging.getLogger().setLevel(logging.WARNING)
-    # Storage clients leave tracebacks of broken connections there, besides raising what matters.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     be_patient()
     torch.set_num_threads(max(1, int(plan.config.cpus_per_worker)))
     try:
