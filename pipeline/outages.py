@@ -99,14 +99,15 @@ def persist(place: str, request: Callable[[], Result], *, nested: bool = False) 
             if not (nested or _always_patient or place in _answered):
                 raise
             now = time.monotonic()
-            if since is None:
-                since = now
-                logger.warning("%s does not answer (%s); waiting for it", place, first_line(error))
-            if now + pause > since + patience:
+            begun = now if since is None else since
+            if now + pause > begun + patience:
                 raise OutageError(
-                    f"{place}: has not answered for {now - since:.0f} s ({first_line(error)}); nothing is lost, the "
+                    f"{place}: has not answered for {now - begun:.0f} s ({first_line(error)}); nothing is lost, the "
                     "same command continues when it does"
                 ) from error
+            if since is None:
+                logger.warning("%s does not answer (%s); waiting for it", place, first_line(error))
+            since = begun
             time.sleep(pause * random.uniform(0.7, 1.0))  # so that many workers do not come back at once
             pause = min(1.7 * pause, _LONGEST_PAUSE)
         else:
