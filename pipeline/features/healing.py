@@ -1,8 +1,10 @@
 """What earlier runs may have left in a store, put right by a writer: half-written, damaged, doubled, outdated files."""
 
 import logging
+from collections.abc import Collection
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import parquet, storage
 from pipeline.features.plan_table import rows_that_count
@@ -40,6 +42,17 @@ def tidy_plan(store: FeatureStore) -> None:
         start += table.num_rows
         if not kept.all() or not written.schema.equals(PLAN_SCHEMA):
             _replace(url, table.filter(pa.array(kept)))
+            store.forget_index()
+
+
+def forget_plan(store: FeatureStore, video_ids: Collection[str]) -> None:
+    """Take videos out of the plan; what is stored of them stays."""
+    ids = pa.array(sorted(video_ids), pa.string())
+    for url in parquet.list_parquet(store.folder("plan")):
+        plan = as_plan(parquet.read_table(url))
+        kept = plan.filter(pc.invert(pc.is_in(plan["video_id"], ids)))
+        if kept.num_rows < plan.num_rows:
+            _replace(url, kept)
             store.forget_index()
 
 

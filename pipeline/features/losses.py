@@ -9,9 +9,18 @@ from pipeline.features.store import FeatureStore, VideoFeatures
 
 
 def record_losses(store: FeatureStore, videos: Mapping[str, VideoFeatures], stage: str) -> None:
-    """`failures/<stage>.parquet`: a row for each video that has lost chunks; made anew from the index by each run."""
-    lost = [_failure_of(video, stage) for video in videos.values() if not video.complete]
+    """`failures/<stage>.parquet`: a row for each video that has lost chunks; made anew from the index by each run.
+
+    A video whose file could not even be probed has its row already.
+    """
     url = storage.join(store.folder("failures"), f"{stage}.parquet")
+    others = (other for other in parquet.list_parquet(store.folder("failures")) if other != url)
+    told = {video_id for other in others for video_id in parquet.read_table(other)["video_id"].to_pylist()}
+    lost = [
+        _failure_of(video, stage)
+        for video in videos.values()
+        if not video.complete and video.video_id not in told
+    ]
     if not lost:
         storage.remove(url)
         return

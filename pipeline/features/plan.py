@@ -3,7 +3,7 @@
 import logging
 import posixpath
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline import parquet, storage
 from pipeline.errors import InputError
 from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind, failures_table
-from pipeline.features.healing import tidy_plan
+from pipeline.features.healing import forget_plan, tidy_plan
 from pipeline.features.identity import compare, record_files
 from pipeline.features.schema import PLAN_SCHEMA, chunk_id
 from pipeline.features.sources import VideoSource
@@ -90,8 +90,9 @@ def plan_store(
     if new:
         tidy_plan(store)
         store.forget_index()
-    editions = {source.video_id: source.edition for source in found.replaced}
-    return _count(store, len(sources), len(new), editions)
+    kept = _not_replaced(store, found.replaced)
+    forget_plan(store, {video_id for video_id in kept if not store.index()[video_id].complete})
+    return _count(store, len(sources), len(new), kept)
 
 
 def without_failed(store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
@@ -214,13 +215,17 @@ def _with_file(source: VideoSource) -> VideoSource:
     return source if file is None else replace(source, size=file.size, version=file.version)
 
 
-def _count(store: FeatureStore, videos: int, new: int, editions: Mapping[str, int]) -> Plan:
+def _not_replaced(store: FeatureStore, sources: Sequence[VideoSource]) -> frozenset[str]:
+    """The ids of those whose new file is not in the plan."""
+    if not sources:
+        return frozenset()
+    plan = store.plan()
+    planned = set(zip(plan["video_id"].to_pylist(), plan["edition"].to_pylist(), strict=True))
+    return frozenset(s.video_id for s in sources if (s.video_id, s.edition) not in planned)
+
+
+def _count(store: FeatureStore, videos: int, new: int, not_replaced: frozenset[str]) -> Plan:
     plan = store.plan()
     first = plan.filter(pc.equal(plan["chunk_index"], 0))
-    planned = {
-        video_id
-        for video_id, edition in zip(first["video_id"].to_pylist(), first["edition"].to_pylist(), strict=True)
-        if edition == editions.get(video_id)
-    }
     seconds = pc.sum(first["duration"]).as_py() or 0.0
-    return Plan(videos, new, plan.num_rows, seconds / 3600, frozenset(editions.keys() - planned))
+    return Plan(videos, new, plan.num_rows, seconds / 3600, not_replaced)

@@ -173,6 +173,13 @@ def test_other_files_under_known_names_are_refused_moved_or_replaced(tmp_path: P
     again = run(second, store, "chunk_frames=16")
     assert (again.done, again.already_done) == (0, 2)
 
+    # what was extracted is not given up for a file that nothing can be extracted from
+    (second / "other.mp4").write_bytes(b"not a video")
+    failed = run(second, store, "chunk_frames=16", "replace=true")
+    assert (failed.done, failed.already_done, failed.failed) == (0, 1, 1)
+    assert FeatureStore(str(store)).failures()["video_id"].to_pylist() == ["other"]
+    assert (features(store)["other"] == after["other"]).all()
+
 
 def test_features_whose_file_is_gone_are_made_again(archive: Path, tmp_path: Path) -> None:
     run(archive, tmp_path, "chunk_frames=16")
