@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # `timeout` and process groups send a signal twice at once; one that comes later is from somebody who has lost patience.
@@ -15,6 +16,7 @@ _PATIENCE_SECONDS = 30.0
 CONTINUES = "the same command continues where it stopped"
 
 _armed: str | None = None  # the job
+_handlers: dict[int, Any] = {}  # of the signals, before they were armed
 _told = False
 _pending: "Stopped | None" = None
 _since = 0.0
@@ -42,7 +44,17 @@ def arm(job: str) -> None:
     """
     global _armed
     _armed = job
+    for number in _SIGNALS:
+        _handlers.setdefault(number, signal.getsignal(number))
     rearm()
+
+
+def disarm() -> None:
+    """Forget the job, for a process that outlives it, as that of tests does."""
+    global _armed, _told, _pending, _since
+    _armed, _told, _pending, _since = None, False, None, 0.0
+    while _handlers:
+        signal.signal(*_handlers.popitem())
 
 
 def rearm() -> None:
@@ -105,5 +117,6 @@ def _by_signal(number: int) -> Stopped:
 def _end_by_force(job: str, stopped: Stopped) -> None:
     """What the main thread does not bring to an end, because it waits for something that never comes."""
     time.sleep(_PATIENCE_SECONDS)
-    tell(job, stopped)
-    os._exit(stopped.status)
+    if _pending is stopped:
+        tell(job, stopped)
+        os._exit(stopped.status)

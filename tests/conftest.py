@@ -15,6 +15,8 @@ import pytest
 import ray
 from hypothesis import settings
 
+from pipeline import stopping
+
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -53,6 +55,13 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": _S3_KEYS["secretKey"],
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+
+
+@pytest.fixture(autouse=True)
+def disarmed() -> Iterator[None]:
+    """A job that a test runs in this process takes the signals to itself; the next test has them back."""
+    yield
+    stopping.disarm()
 
 
 @pytest.fixture(scope="session")

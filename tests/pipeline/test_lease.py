@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import lease, storage
+from pipeline import lease, stopping, storage
 from pipeline.errors import InputError
 
 _HOLD = """
@@ -111,7 +111,11 @@ def test_a_silent_owner_elsewhere_is_dead_after_a_while(folder: str, quick: None
         assert file.url.endswith("000008.json")
 
 
-def test_a_holder_that_is_overtaken_stops(folder: str, quick: None) -> None:
+@pytest.mark.parametrize("armed", [True, False])
+def test_a_holder_that_is_overtaken_stops(folder: str, quick: None, armed: bool) -> None:
+    if armed:
+        stopping.arm("extract")
+
     def overtake() -> None:
         time.sleep(0.3)
         with lease.hold(folder, "store", "extract", force=True):
