@@ -260,7 +260,7 @@ def remove(url: str) -> None:
             return
         try:
             fs.rm(path, recursive=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         # s3fs passes over what the server refused to delete.
         if not isinstance(fs, LocalFileSystem) and any(listing.walk(fs, path)):

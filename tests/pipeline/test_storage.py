@@ -36,6 +36,8 @@ def test_what_is_written_is_read_and_listed(root: str) -> None:
     storage.remove(f"{root}/a")
     assert not storage.exists(f"{root}/a/one.bin")
     storage.remove(f"{root}/a")
+    storage.remove(f"{root}/two.bin/below-a-file")
+    assert storage.exists(f"{root}/two.bin")
 
 
 def test_listing_a_folder_that_is_not_there_is_empty(root: str) -> None:
