@@ -15,7 +15,7 @@ import pytest
 import ray
 from hypothesis import settings
 
-from pipeline import stopping
+from pipeline import outages, stopping
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -58,8 +58,10 @@ os.environ |= {
 
 
 @pytest.fixture(autouse=True)
-def disarmed() -> Iterator[None]:
-    """A job that a test runs in this process takes the signals to itself; the next test has them back."""
+def process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a job sets for the whole of its process ends with the test: signals, patience, what has answered."""
+    monkeypatch.setattr(outages, "_always_patient", False)
+    monkeypatch.setattr(outages, "_answered", set())
     yield
     stopping.disarm()
 

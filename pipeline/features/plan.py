@@ -155,8 +155,8 @@ def probe_videos(
     failures: list[Failure] = []
     for source in sources:
         try:
-            known = _with_file(source)
             info, _ = ask_patiently(process, source.uri, source.uri)
+            known = _with_file(source)
         except VideoError as error:
             failures.append(Failure(source.video_id, source.stored_uri, "probe", error.kind, str(error)))
         else:
@@ -205,13 +205,13 @@ def write_part(store: FeatureStore, plans: list[pa.Table], failures: list[pa.Tab
 
 
 def _with_file(source: VideoSource) -> VideoSource:
-    """The source with its file's size and version, where storage tells them."""
+    """The source of a file that could be read, with its size and version where storage tells them."""
     if source.size is not None:
         return source
     try:
         file = storage.stat(source.uri)
     except InputError:
-        return source  # the probe will say what is wrong with it
+        return source  # some servers give files and tell nothing about them
     return source if file is None else replace(source, size=file.size, version=file.version)
 
 

@@ -157,6 +157,7 @@ def test_one_file_that_its_server_cannot_give_is_a_row_to_be_tried_again(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAYTAD_STORAGE_PATIENCE_S", "1")
+    outages.be_patient()  # as a worker is
     sources = [VideoSource(name, f"{server}/{name}.mp4") for name in ("broken", "gone", "v")]
     rows, failures = probe_videos(sources, TIMELINE, 16)
     assert {row["video_id"] for row in rows} == {"v"}
