@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 # Stages of a streaming graph (reading, filtering, decoding, actors, writing) each need a slot to make progress.
 _LEAST_SLOTS = 4
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_TELLING_FAILURES = ("ray.data.exceptions", "ray.data._internal.execution.streaming_executor_state")
 # Ray prints the native stack of a process that gets SIGTERM, as any job does that is to end.
 _NO_NATIVE_STACKS = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
 
@@ -75,7 +76,10 @@ def _start(config: RayConfig) -> None:
 
 
 def quiet_data_progress() -> None:
-    """Keep Ray's own reports to progress bars on terminals; elsewhere `pipeline.progress` tells in a line."""
+    """Keep Ray's own reports to progress bars on terminals; elsewhere `pipeline.progress` tells in a line.
+
+    What ends a job is told by the job's last line; Ray's three tracebacks of it go to Ray's log file alone.
+    """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = sys.stdout.isatty()
     context.print_on_execution_start = False
@@ -85,3 +89,10 @@ def quiet_data_progress() -> None:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    for name in _TELLING_FAILURES:
+        logging.getLogger(name).addFilter(_hide_from_console)
+
+
+def _hide_from_console(record: logging.LogRecord) -> bool:
+    record.hide = True
+    return True

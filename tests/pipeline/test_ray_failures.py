@@ -9,7 +9,9 @@ from ray.train import TrainingFailedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from pipeline.errors import InputError
+from pipeline.outages import OutageError
 from pipeline.ray_failures import describe, is_from_cluster, own_error
+from pipeline.ray_runtime import quiet_data_progress
 
 
 def raised_by(work, *, retries: int = 0) -> BaseException:
@@ -82,3 +84,18 @@ def test_the_cause_that_explains_most_is_told() -> None:
 
 def test_errors_of_this_process_are_not_the_clusters() -> None:
     assert not is_from_cluster(KeyError("x"))
+
+
+def test_what_ends_a_job_is_told_by_its_last_line_alone(
+    ray_local: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def work(row: dict) -> dict:
+        raise OutageError("s3://a: has not answered for 60 s")
+
+    quiet_data_progress()
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        ray.data.range(1).map(work).materialize()
+    assert str(own_error(caught.value)).startswith("s3://a: has not answered for 60 s")
+    said = "".join(capfd.readouterr())
+    assert "Traceback" not in said
+    assert "Dataset execution will now abort" not in said
