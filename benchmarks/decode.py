@@ -24,7 +24,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.features.decode import ChunkDecoder, ChunkReader
+from pipeline.features.extraction.decode import ChunkDecoder, ChunkReader
 from pipeline.features.plan import cut_chunks
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource

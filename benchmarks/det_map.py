@@ -23,7 +23,7 @@ from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Anno
 from pipeline.evaluation.average_recall import THUMOS_PROPOSALS, average_recall
 from pipeline.evaluation.detection_map import POINTTAD, detection_map
 from pipeline.evaluation.segmentation_map import POINTTAD_DENSE_MULTITHUMOS, segmentation_map
-from pipeline.inference.schema import SEGMENTS_SCHEMA
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 from tests.pipeline.evaluation import loop_written
 
 NUM_VIDEOS, NUM_CLASSES, NUM_TRUTHS, NUM_PREDICTIONS = 213, 65, 20_208, 33_000

@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.compose import compose_config
-from pipeline.config import ExtractConfig
 from pipeline.features.backbones import load_backbone
-from pipeline.features.embed import ChunkEmbedder
-from pipeline.features.plan import probe_videos
+from pipeline.features.extraction.embed import ChunkEmbedder
+from pipeline.features.extraction.planning import probe_videos
+from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.extraction.stages import chunk_decoder, describe, embedder_arguments
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource
-from pipeline.features.stages import chunk_decoder, describe, embedder_arguments
 
 CASES = {
     "CLIP ViT-B/16": ["backbone=clip_vit_b16", "backbone.batch_size=8"],

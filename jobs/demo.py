@@ -1,6 +1,6 @@
 """The whole path on a small archive that it renders itself: python jobs/demo.py [out=demo_out] [fresh=1]"""
 
-from pipeline.config import DemoConfig
+from pipeline.demo.settings import DemoConfig
 from pipeline.job import main
 from pipeline.summary import Summary
 

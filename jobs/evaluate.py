@@ -1,6 +1,6 @@
 """Score predicted segments: python jobs/evaluate.py predictions=<url> dataset.annotations=<url>"""
 
-from pipeline.config import EvaluateConfig
+from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.job import main
 from pipeline.summary import Summary
 

@@ -1,6 +1,6 @@
 """Write a store's features as .npy files: python jobs/export_features.py store=<url> out=<url>"""
 
-from pipeline.config import ExportFeaturesConfig
+from pipeline.features.published.settings import ExportFeaturesConfig
 from pipeline.job import main
 from pipeline.summary import Summary
 

@@ -1,6 +1,6 @@
 """Decode videos and extract snippet features: python jobs/extract.py videos=<folder> store=<url>"""
 
-from pipeline.config import ExtractConfig
+from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.job import Outcome, main
 
 
@@ -8,10 +8,10 @@ def run(config: ExtractConfig) -> Outcome:
     """Decode videos and extract snippet features into a store; the same command continues after any stop."""
     # Imported after the settings are checked: it takes seconds.
     if config.dry_run:
-        from pipeline.features.dry_run import rehearse
+        from pipeline.features.extraction.dry_run import rehearse
 
         return rehearse(config)
-    from pipeline.features.extraction import extract
+    from pipeline.features.extraction.run import extract
 
     return extract(config)
 

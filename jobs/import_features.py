@@ -1,6 +1,6 @@
 """Import published features: python jobs/import_features.py source=<folder> store=<url> features=<preset>"""
 
-from pipeline.config import ImportFeaturesConfig
+from pipeline.features.published.settings import ImportFeaturesConfig
 from pipeline.job import main
 from pipeline.summary import Summary
 

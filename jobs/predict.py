@@ -1,6 +1,6 @@
 """Detect the actions of a store's videos: python jobs/predict.py run=<url> store=<url> out=<url>"""
 
-from pipeline.config import PredictConfig
+from pipeline.inference.settings import PredictConfig
 from pipeline.job import main
 from pipeline.summary import Summary
 

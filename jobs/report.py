@@ -1,7 +1,7 @@
 """Draw predictions beside the truth: python jobs/report.py predictions=<url> dataset.annotations=<url>"""
 
-from pipeline.config import ReportConfig
 from pipeline.job import main
+from pipeline.report.settings import ReportConfig
 from pipeline.summary import Summary
 
 

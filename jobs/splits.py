@@ -1,13 +1,13 @@
 """Train, predict and evaluate every zero-shot split: python jobs/splits.py experiment=<preset> store=<url> run=<url>"""
 
-from pipeline.config import SplitsConfig
 from pipeline.job import main
+from pipeline.splits.settings import SplitsConfig
 from pipeline.summary import Summary
 
 
 def run(config: SplitsConfig) -> Summary:
     """Train, predict and evaluate every zero-shot split and average; the same command continues after any stop."""
-    from pipeline.splits import run_splits  # after the settings are checked: it takes seconds
+    from pipeline.splits.run import run_splits  # after the settings are checked: it takes seconds
 
     return run_splits(config)
 

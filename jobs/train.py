@@ -1,8 +1,8 @@
 """Train a detector: python jobs/train.py store=<url> dataset.annotations=<url> run=<url>"""
 
-from pipeline.config import TrainConfig
 from pipeline.job import main
 from pipeline.summary import Summary
+from pipeline.training.settings import TrainConfig
 
 
 def run(config: TrainConfig) -> Summary:

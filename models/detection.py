@@ -96,3 +96,10 @@ def decode(output: DetectorOutput, top_k: int) -> list[Detections]:
         Detections(segments[sample, :count], labels[sample, :count], best[sample, :count])
         for sample, count in enumerate(counts)
     ]
+
+
+def is_finite(output: DetectorOutput) -> bool:
+    """Whether all final predictions that hold a proposal are numbers; `decode` would drop the others."""
+    final = output.final
+    logits, segments = final.logits[final.valid], final.segments[final.valid]
+    return bool(logits.isfinite().all() & segments.isfinite().all())

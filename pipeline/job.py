@@ -78,7 +78,7 @@ def main(
 def _told(job: str, error: Exception) -> tuple[str, int]:
     """What to print of an error, and the exit status. Raises what is nobody's fault but ours."""
     if "ray" in sys.modules:  # for which bad input need not wait
-        from pipeline import ray_failures
+        from pipeline.cluster import failures as ray_failures
 
         # An error of a task is of its class, too, but its text is a traceback.
         error = ray_failures.own_error(error) or error

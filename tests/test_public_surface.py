@@ -9,21 +9,18 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.compose import described_keys
-from pipeline.config import (
-    DemoConfig,
-    EvaluateConfig,
-    ExportFeaturesConfig,
-    ExtractConfig,
-    ImportFeaturesConfig,
-    PredictConfig,
-    ReportConfig,
-    SplitsConfig,
-    TrainConfig,
-)
+from pipeline.demo.settings import DemoConfig
 from pipeline.evaluation.evaluate import score
+from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.failures import FAILURES_SCHEMA, FailureKind
+from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
-from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
+from pipeline.inference.settings import PredictConfig
+from pipeline.report.settings import ReportConfig
+from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
+from pipeline.splits.settings import SplitsConfig
+from pipeline.training.settings import TrainConfig
 
 JOBS = {
     "extract": ExtractConfig,

@@ -10,10 +10,10 @@ from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.charades_csv import read_charades_csv
 from pipeline.annotations.class_list import parse_class_list
 from pipeline.annotations.published import Published, merge, settle
+from pipeline.annotations.settings import DatasetConfig
 from pipeline.annotations.subsets import find_subset
 from pipeline.annotations.tsu import read_tsu
 from pipeline.annotations.zero_shot import zero_shot_split
-from pipeline.config import DatasetConfig
 from pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)

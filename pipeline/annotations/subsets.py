@@ -1,7 +1,7 @@
 """Subset names: files of one dataset spell them differently."""
 
 from pipeline.annotations.canonical import Annotations
-from pipeline.config import DatasetConfig
+from pipeline.annotations.settings import DatasetConfig
 
 _SHORT = {"training": "train", "validation": "val", "testing": "test"}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from pipeline.config import ZeroShotConfig
+from pipeline.annotations.settings import ZeroShotConfig
 from pipeline.errors import InputError
 
 

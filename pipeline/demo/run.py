@@ -11,22 +11,26 @@ from rich.console import Console
 
 from pipeline import storage
 from pipeline.annotations.read import read_subset
+from pipeline.cluster.runtime import connect
 from pipeline.compose import compose_config
-from pipeline.config import DemoConfig, EvaluateConfig, ExtractConfig, PredictConfig, TrainConfig
 from pipeline.demo.archive import render_archive
 from pipeline.demo.folder import PICTURE, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
+from pipeline.demo.settings import DemoConfig
 from pipeline.demo.timetable import plan_archive
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.predictions import read_segments
-from pipeline.features.extraction import extract
+from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.features.extraction.run import extract
+from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
+from pipeline.inference.settings import PredictConfig
 from pipeline.job import terminal
-from pipeline.ray_runtime import connect
 from pipeline.report.timelines import draw_timelines
+from pipeline.segments.read import read_segments
 from pipeline.summary import Summary
 from pipeline.training.run import train
+from pipeline.training.settings import TrainConfig
 
 
 def demo(config: DemoConfig) -> Summary:

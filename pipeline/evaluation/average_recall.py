@@ -9,7 +9,7 @@ from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
 from pipeline.evaluation.indexed import IndexedSegments, index_segments
 from pipeline.evaluation.matching import overlapping_pairs
-from pipeline.evaluation.segments_table import check_segments
+from pipeline.segments.check import check_segments
 
 
 @dataclass(frozen=True)

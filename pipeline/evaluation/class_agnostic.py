@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, Annotations
-from pipeline.training.targets import FOREGROUND, as_one_class
+from pipeline.annotations.one_class import FOREGROUND, as_one_class
 
 
 def comparable(

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.average_precision import interpolated_average_precision
 from pipeline.evaluation.indexed import index_segments
 from pipeline.evaluation.matching import match_by_score
-from pipeline.evaluation.segments_table import check_segments
+from pipeline.segments.check import check_segments
 
 
 @dataclass(frozen=True)

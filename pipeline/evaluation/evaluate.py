@@ -9,19 +9,19 @@ import pyarrow.compute as pc
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.read import read_subset
-from pipeline.config import EvaluateConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.average_recall import average_recall
 from pipeline.evaluation.class_agnostic import comparable, is_class_agnostic
 from pipeline.evaluation.detection_map import detection_map
 from pipeline.evaluation.length_recall import recall_by_length
 from pipeline.evaluation.metrics_table import metrics_tables
-from pipeline.evaluation.predictions import are_complete, folder_of, read_segments
 from pipeline.evaluation.protocols import changed_settings, chosen_protocol
 from pipeline.evaluation.result import Evaluation
-from pipeline.evaluation.results_json import write_results
 from pipeline.evaluation.segmentation_map import segmentation_map
+from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.job import terminal
+from pipeline.segments.activitynet_json import write_results
+from pipeline.segments.read import are_complete, folder_of, read_segments
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)

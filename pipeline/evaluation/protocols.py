@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.config import EvaluateConfig, MetricName, ProtocolName
 from pipeline.evaluation.average_recall import ACTIVITYNET_PROPOSALS, THUMOS_PROPOSALS, ProposalProtocol
 from pipeline.evaluation.detection_map import ACTIVITYNET, POINTTAD, THUMOS, DetectionProtocol
 from pipeline.evaluation.length_recall import ACTIVITYNET_EDGES, THUMOS_EDGES
@@ -13,6 +12,7 @@ from pipeline.evaluation.segmentation_map import (
     TSU_DENSE,
     SegmentationProtocol,
 )
+from pipeline.evaluation.settings import EvaluateConfig, MetricName, ProtocolName
 
 
 @dataclass(frozen=True)

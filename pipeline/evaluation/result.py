@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.config import MetricName
 from pipeline.evaluation.average_recall import AverageRecall
 from pipeline.evaluation.detection_map import DetectionMAP
 from pipeline.evaluation.length_recall import LengthRecall
 from pipeline.evaluation.segmentation_map import SegmentationMAP
+from pipeline.evaluation.settings import MetricName
 
 # The AN that papers quote.
 QUOTED_AN = (1, 5, 10, 50, 100)

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.average_precision import average_precision
 from pipeline.evaluation.dense import covered, highest_scores, make_grid, smooth
 from pipeline.evaluation.indexed import index_segments
-from pipeline.evaluation.segments_table import check_segments
+from pipeline.segments.check import check_segments
 
 _SIGMA, _AMPLITUDE = 3.0, 5.0  # of PointTAD's Gaussian; the amplitude scales all scores alike
 

@@ -4,7 +4,7 @@ import json
 import logging
 
 from pipeline import storage
-from pipeline.inference.trained import find_checkpoint
+from pipeline.detector.trained import find_checkpoint
 
 logger = logging.getLogger(__name__)
 

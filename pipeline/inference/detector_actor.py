@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import pyarrow as pa
 import torch
 
-from pipeline.config import DetectConfig, MergeConfig, WindowConfig
+from pipeline.detector.detect import detect_videos
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.settings import MergeConfig, WindowConfig
+from pipeline.detector.trained import load_trained
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
 from pipeline.features.store import FeatureStore, VideoFeatures, join_error
-from pipeline.inference.detect import detect_videos
-from pipeline.inference.tables import VideoOutcome, predictions_table
-from pipeline.inference.trained import load_trained
+from pipeline.inference.settings import DetectConfig
 from pipeline.outages import OutageError, be_patient
-from pipeline.training.feature_cache import FeatureCache
+from pipeline.segments.tables import VideoOutcome, predictions_table
 
 
 class DetectorActor:

@@ -8,7 +8,7 @@
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
 <out>/flattened.json    the files of predictions/ that segments/ tells of, all of it; absent while that is being made
 <out>/failures/         one row a video that was lost
-<out>/complete.json     counts; there when the last predict came to its end (`pipeline.inference.completeness`)
+<out>/complete.json     counts; there when the last predict came to its end (`pipeline.segments.completeness`)
 """
 
 import json
@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parquet, storage
-from pipeline.config import MergeConfig
+from pipeline.detector.settings import MergeConfig
 from pipeline.errors import InputError
 from pipeline.failures import Failure, failures_table
-from pipeline.inference.tables import flatten
+from pipeline.segments.tables import flatten
 
 logger = logging.getLogger(__name__)
 

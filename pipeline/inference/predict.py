@@ -5,25 +5,27 @@ import time
 
 import ray.data
 
-from pipeline.config import PredictConfig, TrainConfig, WindowConfig
-from pipeline.errors import InputError
-from pipeline.failures import Failure, FailureKind
-from pipeline.features.store import FeatureStore, split_error
-from pipeline.inference.completeness import Completeness, mark_begun, mark_complete
-from pipeline.inference.detector_actor import DetectorActor
-from pipeline.inference.output import PredictionFolder, Provenance
-from pipeline.inference.schema import PREDICTIONS_SCHEMA
-from pipeline.inference.trained import (
+from pipeline.cluster.resumable import write_resumably
+from pipeline.cluster.runtime import connect
+from pipeline.detector.checkpoint import CheckpointInfo, copy_to_predict
+from pipeline.detector.settings import WindowConfig
+from pipeline.detector.trained import (
     check_features,
     find_checkpoint,
     settings_of,
     windows_for_prediction,
 )
+from pipeline.errors import InputError
+from pipeline.failures import Failure, FailureKind
+from pipeline.features.store import FeatureStore, split_error
+from pipeline.inference.detector_actor import DetectorActor
+from pipeline.inference.output import PredictionFolder, Provenance
+from pipeline.inference.settings import PredictConfig
 from pipeline.lease import hold
-from pipeline.ray_runtime import connect
-from pipeline.resumable import write_resumably
+from pipeline.segments.completeness import Completeness, mark_begun, mark_complete
+from pipeline.segments.schema import PREDICTIONS_SCHEMA
 from pipeline.summary import Summary
-from pipeline.training.checkpoint import CheckpointInfo, copy_to_predict
+from pipeline.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
 

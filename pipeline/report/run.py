@@ -12,18 +12,18 @@ import torch
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.read import read_subset
-from pipeline.config import ReportConfig
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.salience import video_salience
+from pipeline.detector.trained import check_features, find_checkpoint, load_trained
 from pipeline.errors import InputError
 from pipeline.evaluation.class_agnostic import is_class_agnostic, without_classes
-from pipeline.evaluation.predictions import folder_of, read_segments
 from pipeline.features.store import FeatureStore
-from pipeline.inference.salience import video_salience
-from pipeline.inference.trained import check_features, find_checkpoint, load_trained
 from pipeline.report.confidence import draw_confidence, proposal_quality
 from pipeline.report.saliency import SalientPanel, draw_saliency
+from pipeline.report.settings import ReportConfig
 from pipeline.report.timelines import draw_timelines
+from pipeline.segments.read import folder_of, read_segments
 from pipeline.summary import Summary
-from pipeline.training.feature_cache import FeatureCache
 
 # What proposals a picture can hold, of each video.
 _MOST_PROPOSALS = 20

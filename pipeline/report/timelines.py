@@ -14,8 +14,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from pipeline.annotations.canonical import Annotations
-from pipeline.evaluation.segments_table import check_segments
 from pipeline.report.literal import literal_text
+from pipeline.segments.check import check_segments
 
 # Seven colours after Okabe and Ito, told apart in every common form of colour blindness. A hatch sets each
 # further round of seven apart, and a lane carries the name of its class anyway.

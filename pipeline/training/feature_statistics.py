@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.windows import Window
 from pipeline.features.store import VideoFeatures
-from pipeline.training.feature_cache import FeatureCache
-from pipeline.training.windows import Window
 from pipeline.training.workers import Workers
 
 _BLOCK_SNIPPETS = 1024

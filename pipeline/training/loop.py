@@ -13,9 +13,9 @@ from torch import Tensor
 from models.criterion import SetCriterion
 from models.detection import Target
 from pipeline import storage
-from pipeline.outages import be_patient
-from pipeline.training.batches import epoch_batches, map_ahead, pad_windows
-from pipeline.training.checkpoint import (
+from pipeline.detector.batches import map_ahead, pad_windows
+from pipeline.detector.build import build, criterion_config
+from pipeline.detector.checkpoint import (
     CHECKPOINTS,
     Progress,
     checkpoint_name,
@@ -25,10 +25,11 @@ from pipeline.training.checkpoint import (
     read_info,
     save_checkpoint,
 )
-from pipeline.training.feature_cache import FeatureCache
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.normalisation import NormalisedDetector
+from pipeline.outages import be_patient
+from pipeline.training.batches import epoch_batches
 from pipeline.training.feature_statistics import feature_statistics
-from pipeline.training.hyperparameters import build, criterion_config
-from pipeline.training.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.reporter import Reporter

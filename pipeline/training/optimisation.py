@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from models.parameter_roles import Role, parameter_roles
-from pipeline.config import OptimiserConfig
+from pipeline.training.settings import OptimiserConfig
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:

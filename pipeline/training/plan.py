@@ -4,11 +4,12 @@ import logging
 from dataclasses import dataclass
 
 from pipeline.annotations.canonical import Annotations
+from pipeline.annotations.one_class import as_one_class
 from pipeline.annotations.read import read_subset
-from pipeline.config import TrainConfig
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore, VideoFeatures
-from pipeline.training.targets import LabelledWindow, as_one_class, label_windows
+from pipeline.training.settings import TrainConfig
+from pipeline.training.targets import LabelledWindow, label_windows
 from pipeline.training.validation import ValidationSet
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pipeline.config import TrainConfig
 from pipeline.training.scalars import ScalarLog
+from pipeline.training.settings import TrainConfig
 from pipeline.training.standing import Standing, Teller
 
 _STEPS_PER_POINT = 10

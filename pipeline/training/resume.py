@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.detector.checkpoint import CheckpointInfo
 from pipeline.errors import InputError
-from pipeline.training.checkpoint import CheckpointInfo
 from pipeline.training.plan import TrainingPlan
 
 logger = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 import logging
 
 from pipeline import storage
+from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, epoch_of
 from pipeline.errors import InputError
-from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, epoch_of
 
 logger = logging.getLogger(__name__)
 

@@ -7,19 +7,19 @@ from tempfile import TemporaryDirectory
 from ray.train import WorkerGroupError
 
 from pipeline import storage
-from pipeline.config import TrainConfig
+from pipeline.cluster.runtime import connect
+from pipeline.detector.build import build, criterion_config
+from pipeline.detector.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
 from pipeline.job import terminal
 from pipeline.lease import hold
 from pipeline.outages import OutageError
-from pipeline.ray_runtime import connect
 from pipeline.summary import Summary
-from pipeline.training.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
-from pipeline.training.hyperparameters import build, criterion_config
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.ray_trainer import build_trainer
 from pipeline.training.resume import check_continues
+from pipeline.training.settings import TrainConfig
 from pipeline.training.standing import shown
 
 logger = logging.getLogger(__name__)

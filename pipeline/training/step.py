@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.criterion import SetCriterion
-from models.detection import Target
-from pipeline.inference.detect import is_finite
+from models.detection import Target, is_finite
 from pipeline.training.workers import Workers
 
 

@@ -4,14 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.annotations.canonical import INSTANCES_SCHEMA, Annotations
-from pipeline.config import WindowConfig
+from pipeline.annotations.canonical import Annotations
+from pipeline.detector.settings import WindowConfig
+from pipeline.detector.windows import Window, video_windows, visible
 from pipeline.features.store import VideoFeatures
-from pipeline.training.windows import Window, video_windows, visible
-
-FOREGROUND = "action"
 
 
 @dataclass(frozen=True)
@@ -21,23 +18,6 @@ class LabelledWindow:
     window: Window
     segments: np.ndarray
     labels: np.ndarray
-
-
-def as_one_class(annotations: Annotations, *, deduplicate: bool = True) -> Annotations:
-    """Class-agnostic truth: every label becomes `action`.
-
-    THUMOS14 labels each cliff dive twice, CliffDiving and Diving. Without classes that is one action, so
-    identical segments of a video count once; without `deduplicate` they stay, as in TP²-DETR's released code.
-    """
-    instances = annotations.instances
-    if deduplicate:
-        key = ["video_id", "t_start", "t_end"]
-        instances = instances.group_by(key).aggregate([]).sort_by([(name, "ascending") for name in key])
-    else:
-        instances = instances.drop_columns(["label"])
-    foreground = pa.array([FOREGROUND] * instances.num_rows, type=pa.string())
-    merged = instances.append_column("label", foreground).cast(INSTANCES_SCHEMA)
-    return Annotations(annotations.videos, merged, (FOREGROUND,))
 
 
 def label_windows(

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.annotations.canonical import Annotations
-from pipeline.config import TrainConfig
+from pipeline.detector.detect import detect_videos
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.evaluation.class_agnostic import comparable
 from pipeline.evaluation.detection_map import DetectionMAP, detection_map
 from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
 from pipeline.features.store import VideoFeatures
-from pipeline.inference.detect import detect_videos
-from pipeline.inference.tables import segments_table
-from pipeline.training.feature_cache import FeatureCache
-from pipeline.training.normalisation import NormalisedDetector
+from pipeline.segments.tables import segments_table
+from pipeline.training.settings import TrainConfig
 from pipeline.training.workers import Workers
 
 

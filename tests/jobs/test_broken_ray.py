@@ -15,7 +15,7 @@ from tests.jobs.commands import REPOSITORY, SMALL_RAY, run_job
 # The job of argv[1:], with the threshold of a full disk at argv[0] bytes, and with time for it to be noticed.
 PROGRAM = """
 import runpy, sys, time
-import pipeline.ray_watch as ray_watch
+import pipeline.cluster.watch as ray_watch
 import pipeline.features.published.importing as importing
 ray_watch._ROOM_TO_GO_ON = int(sys.argv.pop(1))
 def waiting(*arguments):

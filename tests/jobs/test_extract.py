@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.compose import compose_config
-from pipeline.config import ExtractConfig
-from pipeline.features.extraction import extract
+from pipeline.features.extraction.run import extract
+from pipeline.features.extraction.settings import ExtractConfig
 from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
 from tests.videos import encode_video
 

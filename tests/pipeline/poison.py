@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 
-from pipeline.features.decode import ChunkReader
+from pipeline.features.extraction.decode import ChunkReader
 
 
 def hang() -> None:

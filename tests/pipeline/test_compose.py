@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.compose import compose_config, described_keys
-from pipeline.config import (
-    EvaluateConfig,
-    ExportFeaturesConfig,
-    ExtractConfig,
-    ImportFeaturesConfig,
-    PredictConfig,
-    TrainConfig,
-)
 from pipeline.errors import InputError
+from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
+from pipeline.inference.settings import PredictConfig
+from pipeline.training.settings import TrainConfig
 
 GIVEN = ["videos=/clips", "store=/store"]
 

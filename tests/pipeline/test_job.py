@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.config import TrainConfig
 from pipeline.job import show_help, terminal
 from pipeline.summary import Summary
+from pipeline.training.settings import TrainConfig
 
 PATH = "/data/[backup]/[/old]/:fire:/store"
 

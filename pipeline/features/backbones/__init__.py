@@ -5,8 +5,8 @@ A family of networks is one file here with one function, `load(config) -> Backbo
 
 from typing import Any
 
-from pipeline.config import BackboneConfig
 from pipeline.features.backbones.backbone import Backbone
+from pipeline.features.settings import BackboneConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
 

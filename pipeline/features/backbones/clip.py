@@ -11,11 +11,11 @@ from torch import nn
 
 from models.backbones.pixels import PixelEncoder
 from pipeline import storage
-from pipeline.config import BackboneConfig
 from pipeline.errors import InputError
 from pipeline.features.backbones.backbone import Backbone, Inputs
-from pipeline.features.backbones.weights import RANDOM_WEIGHTS, as_local_file, parameter_digest, seeded
 from pipeline.features.pictures import PictureSize
+from pipeline.features.settings import BackboneConfig
+from pipeline.features.weights import RANDOM_WEIGHTS, as_local_file, parameter_digest, seeded
 
 
 def load(config: BackboneConfig) -> Backbone:

@@ -2,16 +2,16 @@
 
 from models.backbones.i3d import I3D
 from models.backbones.two_stream import TwoStreamI3D
-from pipeline.config import BackboneConfig
 from pipeline.features.backbones.backbone import Backbone, Inputs
-from pipeline.features.backbones.weights import (
+from pipeline.features.pictures import PictureSize
+from pipeline.features.settings import BackboneConfig
+from pipeline.features.weights import (
     RANDOM_WEIGHTS,
     load_into,
     parameter_digest,
     read_checkpoint,
     seeded,
 )
-from pipeline.features.pictures import PictureSize
 
 _CROP, _SHORT_SIDE = 224, 256  # Kinetics-I3D: the short side to 256 pixels, of which the middle 224 are seen
 _CHANNELS = {"rgb": 3, "flow": 2}

@@ -5,17 +5,17 @@ from torchvision import models
 from torchvision.transforms import InterpolationMode
 
 from models.backbones.pixels import PixelEncoder
-from pipeline.config import BackboneConfig
 from pipeline.errors import InputError
 from pipeline.features.backbones.backbone import Backbone, Inputs
-from pipeline.features.backbones.weights import (
+from pipeline.features.pictures import PictureSize
+from pipeline.features.settings import BackboneConfig
+from pipeline.features.weights import (
     RANDOM_WEIGHTS,
     load_into,
     parameter_digest,
     read_checkpoint,
     seeded,
 )
-from pipeline.features.pictures import PictureSize
 
 
 def load(config: BackboneConfig) -> Backbone:

@@ -7,12 +7,12 @@ the resampled video; after the last frame of the video comes itself, so that its
 
 from typing import Any
 
-from pipeline.config import FlowConfig
 from pipeline.features.backbones.backbone import Inputs
-from pipeline.features.backbones.weights import parameter_digest
 from pipeline.features.flow.raft import check_side, load_raft
 from pipeline.features.flow.scaling import BOUND
 from pipeline.features.flow.tvl1 import opencv
+from pipeline.features.settings import FlowConfig
+from pipeline.features.weights import parameter_digest
 
 
 def flow_description(config: FlowConfig, inputs: Inputs) -> dict[str, Any]:

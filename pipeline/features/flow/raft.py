@@ -5,17 +5,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.config import FlowConfig
 from pipeline.errors import InputError
-from pipeline.features.backbones.weights import (
+from pipeline.features.batches import FixedBatches
+from pipeline.features.flow.scaling import scale_flow
+from pipeline.features.settings import FlowConfig
+from pipeline.features.weights import (
     RANDOM_WEIGHTS,
     load_into,
     parameter_digest,
     read_checkpoint,
     seeded,
 )
-from pipeline.features.batches import FixedBatches
-from pipeline.features.flow.scaling import scale_flow
 
 _LEAST_SIDE, _SIDE_STEP = 128, 8  # RAFT's correlation pyramid has four levels over an eighth of the picture
 

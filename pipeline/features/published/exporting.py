@@ -13,15 +13,15 @@ import numpy as np
 import ray
 
 from pipeline import parquet, storage
-from pipeline.config import ExportFeaturesConfig
+from pipeline.cluster.parallel import run_batches
+from pipeline.cluster.runtime import connect
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind, failures_table
+from pipeline.features.published.settings import ExportFeaturesConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.lease import hold
 from pipeline.outages import OutageError
-from pipeline.parallel import run_batches
-from pipeline.ray_runtime import connect
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,9 @@ import ray.data
 
 from pipeline import storage
 from pipeline.annotations.read import read_annotations
-from pipeline.config import DatasetConfig, ImportFeaturesConfig
+from pipeline.annotations.settings import DatasetConfig
+from pipeline.cluster.resumable import write_resumably
+from pipeline.cluster.runtime import connect
 from pipeline.errors import InputError
 from pipeline.features.healing import heal, tidy_plan
 from pipeline.features.identity import compare, record_files
@@ -30,13 +32,12 @@ from pipeline.features.published.planning import (
     write_import_plan,
 )
 from pipeline.features.published.reading import ChunkReader
+from pipeline.features.published.settings import ImportFeaturesConfig
 from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.lease import hold
-from pipeline.ray_runtime import connect
-from pipeline.resumable import write_resumably
 from pipeline.summary import Summary
 from pipeline.video.sandbox import Limits
 

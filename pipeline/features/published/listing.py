@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from pipeline import storage
+from pipeline.cluster.parallel import run_batches
 from pipeline.errors import InputError
 from pipeline.features.published.archives import is_archive, is_compressed_tar
 from pipeline.features.published.arrays import ARRAY_SUFFIXES
@@ -17,7 +18,6 @@ from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.places import Place
 from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.sources import VideoSource
-from pipeline.parallel import run_batches
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, Sandbox
 
 _LIST_CPUS = 0.5

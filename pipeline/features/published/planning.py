@@ -8,6 +8,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from pipeline.cluster.parallel import run_batches
 from pipeline.failures import Failure, FailureKind, failures_table
 from pipeline.features.plan import chunk_rows, write_part
 from pipeline.features.published.durations import VideoFacts, place_in_time
@@ -19,7 +20,6 @@ from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
-from pipeline.parallel import run_batches
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
-from pipeline.features.decode import large_binary_row
+from pipeline.features.cells import large_binary_row
 from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.isolation import IsolatedFiles, WantedFeatures, isolated_files
 from pipeline.features.published.layout import ArrayRule

@@ -6,8 +6,8 @@ import pytest
 
 from models.dualdetr import DualDETRConfig
 from pipeline.compose import compose_config
-from pipeline.config import TrainConfig
-from pipeline.training.hyperparameters import build, criterion_config
+from pipeline.detector.build import build, criterion_config
+from pipeline.training.settings import TrainConfig
 from tests.models.dualdetr.cases import LOSS
 
 REQUIRED = ["run=r", "store=s", "dataset.annotations=a"]

@@ -9,8 +9,8 @@ from models.deformable_detr import DeformableDETR
 from models.losses import TermWeights
 from models.tp2detr import TP2DETR, TP2DETRConfig
 from pipeline.compose import compose_config
-from pipeline.config import TrainConfig
-from pipeline.training.hyperparameters import build, criterion_config
+from pipeline.detector.build import build, criterion_config
+from pipeline.training.settings import TrainConfig
 
 REQUIRED = ["run=r", "store=s", "dataset.annotations=a"]
 SMALL = ["model.dim=32", "model.ffn_dim=32", "model.encoder_layers=1"]

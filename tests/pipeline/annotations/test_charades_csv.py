@@ -7,7 +7,7 @@ import pytest
 from pipeline.annotations.charades_csv import read_charades_csv
 from pipeline.annotations.published import settle
 from pipeline.annotations.read import read_annotations
-from pipeline.config import DatasetConfig
+from pipeline.annotations.settings import DatasetConfig
 from pipeline.errors import InputError
 
 HEADER = "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length\n"

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.annotations.read import read_subset
+from pipeline.annotations.settings import DatasetConfig
 from pipeline.compose import compose_config, group_options
-from pipeline.config import DatasetConfig, EvaluateConfig, TrainConfig
 from pipeline.errors import InputError
+from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.training.settings import TrainConfig
 
 DATA = Path(__file__).with_name("data")
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
+from pipeline.annotations.settings import DatasetConfig
 from pipeline.annotations.subsets import find_subset
-from pipeline.config import DatasetConfig
 
 
 def found(there, train, test):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.annotations.read import read_subset
+from pipeline.annotations.settings import DatasetConfig, ZeroShotConfig
 from pipeline.annotations.zero_shot import generate_split, published_split, zero_shot_split
-from pipeline.config import DatasetConfig, ZeroShotConfig
 from pipeline.errors import InputError
 
 THUMOS = DatasetConfig(

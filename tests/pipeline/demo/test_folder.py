@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.compose import compose_config
-from pipeline.config import DemoConfig
 from pipeline.demo.archive import render_archive
 from pipeline.demo.folder import claim, clear
 from pipeline.demo.run import demo
+from pipeline.demo.settings import DemoConfig
 from pipeline.demo.timetable import VideoSpec, plan_archive
 from pipeline.errors import InputError
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
-from pipeline.inference.schema import SEGMENTS_SCHEMA
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 
 LABELS = ("run", "jump", "swim")
 VIDEOS = ("v", "w", "x")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import EvaluateConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate, score
-from pipeline.evaluation.predictions import read_segments
-from pipeline.inference.completeness import Completeness, mark_complete
+from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.segments.completeness import Completeness, mark_complete
+from pipeline.segments.read import read_segments
 from tests.pipeline.evaluation.cases import segments_table, truth
 
 ROWS = [("v", 0.0, 10.0, "run", 0.9), ("w", 3.0, 8.0, "jump", 0.8), ("w", 40.0, 50.0, "run", 0.1)]

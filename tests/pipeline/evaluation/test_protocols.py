@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from pipeline.compose import compose_config
-from pipeline.config import EvaluateConfig, ProtocolName
 from pipeline.errors import InputError
 from pipeline.evaluation.protocols import PROTOCOLS, changed_settings, chosen_protocol, protocol_name
+from pipeline.evaluation.settings import EvaluateConfig, ProtocolName
 
 
 def settings_of(*words):

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import ExtractConfig
-from pipeline.features.embed import ChunkEmbedder
-from pipeline.features.flow.stage import flow_stage
-from pipeline.features.plan import probe_videos
+from pipeline.features.extraction.embed import ChunkEmbedder
+from pipeline.features.extraction.flow_stage import flow_stage
+from pipeline.features.extraction.planning import probe_videos
+from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.extraction.stages import chunk_decoder, describe, embedder_arguments, sampled_offsets
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource
-from pipeline.features.stages import chunk_decoder, describe, embedder_arguments, sampled_offsets
 
 
 def extract_here(config: ExtractConfig, video: Path) -> np.ndarray:

@@ -11,10 +11,11 @@ from torchvision import models
 
 from models.backbones.i3d import I3D
 from pipeline.compose import compose_config
-from pipeline.config import BackboneConfig, ExtractConfig
 from pipeline.errors import InputError
 from pipeline.features.backbones import feature_spec, load_backbone
 from pipeline.features.backbones.backbone import Backbone
+from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.settings import BackboneConfig
 from pipeline.features.timeline import Timeline
 from tests.models.backbones.test_i3d import network, public_checkpoint
 

@@ -6,16 +6,17 @@ import pytest
 import torch
 from torchvision import models
 
-from pipeline.config import FlowConfig
 from pipeline.errors import InputError
 from pipeline.features.backbones.backbone import Inputs
-from pipeline.features.decode import FRAMES_SCHEMA, sample_frames
+from pipeline.features.extraction.decode import FRAMES_SCHEMA
+from pipeline.features.extraction.flow_stage import FLOW_SCHEMA, FlowStage, flow_stage
+from pipeline.features.extraction.sampling import sample_frames
 from pipeline.features.flow import flow_description
 from pipeline.features.flow.raft import RAFTFlow
 from pipeline.features.flow.scaling import scale_flow
-from pipeline.features.flow.stage import FLOW_SCHEMA, FlowStage, flow_stage
 from pipeline.features.flow.tvl1 import TVL1Flow
 from pipeline.features.pictures import PictureSize
+from pipeline.features.settings import FlowConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.timeline import Timeline
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.backbones import frame_offsets
-from pipeline.features.decode import sample_frames
-from pipeline.features.plan import cut_chunks, probe_videos
+from pipeline.features.extraction.planning import probe_videos
+from pipeline.features.extraction.sampling import sample_frames
+from pipeline.features.plan import cut_chunks
 from pipeline.features.sources import VideoSource
 from pipeline.features.timeline import Timeline
 from pipeline.video.probe import prober

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline import parquet, storage
-from pipeline.config import MergeConfig
-from pipeline.inference.merging import VideoDetections
+from pipeline.detector.settings import MergeConfig
 from pipeline.inference.output import PredictionFolder, Provenance
-from pipeline.inference.tables import VideoOutcome, predictions_table
+from pipeline.segments.detections import VideoDetections
+from pipeline.segments.tables import VideoOutcome, predictions_table
 
 PROVENANCE = Provenance("run", "0", "1", 8, 4, MergeConfig())
 

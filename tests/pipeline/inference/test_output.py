@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import parquet
-from pipeline.config import MergeConfig
+from pipeline.detector.settings import MergeConfig
 from pipeline.errors import InputError
-from pipeline.inference.merging import VideoDetections
 from pipeline.inference.output import PredictionFolder, Provenance
-from pipeline.inference.tables import VideoOutcome, predictions_table
+from pipeline.segments.detections import VideoDetections
+from pipeline.segments.tables import VideoOutcome, predictions_table
 
 PROVENANCE = Provenance("/run/checkpoints/epoch_00001", "c" * 64, "f" * 64, 32, 16, MergeConfig())
 FOUND = VideoDetections(np.array([[1.0, 2.0]]), np.array([0]), np.array([0.5]))

@@ -13,17 +13,19 @@ import torch
 
 from pipeline import lease, storage
 from pipeline.compose import compose_config
-from pipeline.config import OptimiserConfig, PredictConfig, TrainConfig, WindowOverride
+from pipeline.detector.build import build
+from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, read_info, save_checkpoint
+from pipeline.detector.settings import WindowOverride
+from pipeline.detector.trained import check_features, windows_for_prediction
 from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
 from pipeline.inference import predict as predict_module
-from pipeline.inference.completeness import Completeness, read_completeness
 from pipeline.inference.predict import predict
-from pipeline.inference.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
-from pipeline.inference.trained import check_features, windows_for_prediction
-from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, read_info, save_checkpoint
-from pipeline.training.hyperparameters import build
+from pipeline.inference.settings import PredictConfig
+from pipeline.segments.completeness import Completeness, read_completeness
+from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.training.optimisation import build_optimiser
+from pipeline.training.settings import OptimiserConfig, TrainConfig
 from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL, features_of, make_videos, write_store
 
 VIDEOS = make_videos(7, "test", seed=6)

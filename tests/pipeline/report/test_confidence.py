@@ -10,13 +10,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
-from pipeline.inference.schema import SEGMENTS_SCHEMA
 from pipeline.report.confidence import (
     ProposalQuality,
     confidence_figure,
     draw_confidence,
     proposal_quality,
 )
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 
 BASELINE = ProposalQuality("baseline", np.array([0.1, 0.9, 0.5]), np.array([0.0, 1.0, 0.3]))
 OURS = ProposalQuality("TP²-DETR", np.linspace(0, 1, 50), np.linspace(1, 0, 50))

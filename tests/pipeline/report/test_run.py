@@ -7,18 +7,20 @@ import pytest
 import torch
 
 from pipeline import storage
+from pipeline.annotations.one_class import FOREGROUND
 from pipeline.compose import compose_config
-from pipeline.config import MergeConfig, ReportConfig, TrainConfig, WindowConfig
+from pipeline.detector.build import build
+from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.salience import video_salience
+from pipeline.detector.settings import MergeConfig, WindowConfig
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
-from pipeline.inference.salience import video_salience
-from pipeline.inference.tables import segments_table
 from pipeline.report.run import report
-from pipeline.training.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
-from pipeline.training.feature_cache import FeatureCache
-from pipeline.training.hyperparameters import build
+from pipeline.report.settings import ReportConfig
+from pipeline.segments.tables import segments_table
 from pipeline.training.optimisation import build_optimiser
-from pipeline.training.targets import FOREGROUND
+from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import SPEC, TINY_MODEL, make_videos, write_annotations, write_store
 
 VIDEOS = make_videos(3, "test", seed=5)
@@ -54,7 +56,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predictions(archive: Path) -> str:
     import pyarrow.parquet as pq
 
-    from pipeline.inference.detect import detect_videos
+    from pipeline.detector.detect import detect_videos
 
     detector = build(TINY_MODEL, SPEC.dim, 1, bf16=False).eval()
     store = FeatureStore(str(archive / "store"))

@@ -10,8 +10,8 @@ from matplotlib.image import imread
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.errors import InputError
-from pipeline.inference.schema import SEGMENTS_SCHEMA
 from pipeline.report.timelines import draw_timelines, timelines_figure
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 
 
 def archive(num_videos=3, labels=("run", "jump", "swim"), duration=20.0):

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.batches import epoch_batches, map_ahead, pad_windows
+from pipeline.detector.batches import map_ahead, pad_windows
+from pipeline.training.batches import epoch_batches
 
 
 def test_short_windows_are_padded_at_the_end() -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
 from models.tp2detr import TP2DETR, TP2DETRConfig
-from pipeline.config import OptimiserConfig
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
+from pipeline.training.settings import OptimiserConfig
 
 CONFIG = OptimiserConfig(
     lr=1e-3, slow_factor=0.1, epochs=10, drop_epochs=(4, 8), drop_factor=0.5, warmup_steps=3

@@ -4,9 +4,11 @@ import logging
 
 import pytest
 
-from pipeline.config import DatasetConfig, TrainConfig, WindowConfig
+from pipeline.annotations.settings import DatasetConfig
+from pipeline.detector.settings import WindowConfig
 from pipeline.errors import InputError
 from pipeline.training.plan import make_plan
+from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import SyntheticVideo, features_of, make_videos, write_annotations, write_store
 
 TRAIN, TEST = make_videos(5, "train", seed=1), make_videos(3, "test", seed=2)

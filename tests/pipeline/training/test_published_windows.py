@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.annotations.read import read_subset
-from pipeline.config import DatasetConfig, WindowConfig, ZeroShotConfig
+from pipeline.annotations.settings import DatasetConfig, ZeroShotConfig
+from pipeline.detector.settings import WindowConfig
 from pipeline.features.store import VideoFeatures
 from pipeline.features.timeline import Timeline
 from pipeline.training.targets import label_windows

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.config import TrainConfig
+from pipeline.detector.checkpoint import CheckpointInfo, Progress
 from pipeline.errors import InputError
-from pipeline.training.checkpoint import CheckpointInfo, Progress
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.resume import check_continues
+from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import LABELS, SPEC, make_videos, write_annotations, write_store
 
 VALUES = {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import storage
+from pipeline.detector.checkpoint import CHECKPOINTS, Progress
 from pipeline.errors import InputError
 from pipeline.training import retention
-from pipeline.training.checkpoint import CHECKPOINTS, Progress
 from pipeline.training.retention import delete_outdated, outdated
 
 HISTORY = tuple(

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from models.criterion import CriterionConfig, SetCriterion
 from models.detection import Target
-from pipeline.config import OptimiserConfig
-from pipeline.training.hyperparameters import build
-from pipeline.training.normalisation import NormalisedDetector
+from pipeline.detector.build import build
+from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser
+from pipeline.training.settings import OptimiserConfig
 from pipeline.training.step import DivergedError, Share, TrainStep
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import TINY_MODEL

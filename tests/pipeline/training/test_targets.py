@@ -7,10 +7,11 @@ import pyarrow as pa
 import pytest
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
-from pipeline.config import WindowConfig
+from pipeline.annotations.one_class import as_one_class
+from pipeline.detector.settings import WindowConfig
 from pipeline.features.store import VideoFeatures
 from pipeline.features.timeline import Timeline
-from pipeline.training.targets import as_one_class, label_windows
+from pipeline.training.targets import label_windows
 
 # One snippet a second, so that snippet coordinates are seconds.
 TIMELINE = Timeline(10.0, 10, 10)

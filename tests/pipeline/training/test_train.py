@@ -11,14 +11,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline import storage
 from pipeline.compose import compose_config
-from pipeline.config import TrainConfig
+from pipeline.detector.build import build
+from pipeline.detector.checkpoint import last_checkpoint, load_weights
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
 from pipeline.training import run as run_module
-from pipeline.training.checkpoint import last_checkpoint, load_weights
-from pipeline.training.hyperparameters import build
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.run import train
+from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import (
     LABELS,
     SPEC,

@@ -8,13 +8,16 @@ import pytest
 import torch
 
 from pipeline.annotations.read import read_subset
-from pipeline.config import DatasetConfig, EvaluateConfig, TrainConfig, WindowConfig
+from pipeline.annotations.settings import DatasetConfig
+from pipeline.detector.build import build
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.detector.settings import WindowConfig
 from pipeline.evaluation.evaluate import score
-from pipeline.evaluation.predictions import read_segments
+from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.segments.read import read_segments
 from pipeline.training import validation
-from pipeline.training.feature_cache import FeatureCache
-from pipeline.training.hyperparameters import build
 from pipeline.training.plan import make_plan
+from pipeline.training.settings import TrainConfig
 from pipeline.training.validation import validate
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import (

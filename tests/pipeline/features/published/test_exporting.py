@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.compose import compose_config
-from pipeline.config import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.errors import InputError
 from pipeline.features.published.exporting import export_features
 from pipeline.features.published.importing import import_features
+from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.features.store import FeatureStore
 from pipeline.summary import Summary
 from tests.pipeline.synthetic import SPEC, features_of, make_videos, write_store

@@ -12,9 +12,9 @@ import torch
 
 from pipeline import lease, storage
 from pipeline.compose import compose_config
-from pipeline.config import ImportFeaturesConfig
 from pipeline.errors import InputError
 from pipeline.features.published.importing import import_features
+from pipeline.features.published.settings import ImportFeaturesConfig
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.summary import Summary

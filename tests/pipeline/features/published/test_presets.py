@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.compose import compose_config, group_options
-from pipeline.config import ImportFeaturesConfig
 from pipeline.errors import InputError
+from pipeline.features.published.settings import ImportFeaturesConfig
 
 
 @pytest.mark.parametrize("preset", group_options("features"))

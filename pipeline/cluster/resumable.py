@@ -1,0 +1,142 @@
+"""Writing a Ray dataset so that the same command continues it: Ray Data's checkpointing with its gaps closed.
+
+Ray writes a pending record of a file's ids before the file and renames it after (`ray.data.checkpoint`). Two things
+are added here. A rename on object storage is a copy and a delete, and a job killed in between leaves both records; Ray
+would then delete the file and still believe its ids done. And ids can be given that are to be done again.
+"""
+
+import logging
+import posixpath
+import re
+from collections.abc import Callable, Collection
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from pyarrow.fs import FileSelector, FileSystem, FileType
+from ray.data.checkpoint import CheckpointConfig
+from ray.data.checkpoint.checkpoint_filter import IdColumnCheckpointManager
+from ray.data.checkpoint.checkpoint_writer import PENDING_CHECKPOINT_SUFFIX
+
+from pipeline import storage
+from pipeline.cluster.progress import progress_lines
+
+logger = logging.getLogger(__name__)
+
+_ROW_GROUP_BYTES = 4 * 2**20
+_WRITE_CPUS = 0.25
+_PENDING = f"{PENDING_CHECKPOINT_SUFFIX}.parquet"
+
+
+def write_resumably(
+    *,
+    source: str,
+    transform: Callable[[ray.data.Dataset], ray.data.Dataset],
+    target: str,
+    checkpoint: str,
+    id_column: str,
+    schema: pa.Schema,
+    rows_per_file: int,
+    row_bytes: int,
+    rows_per_task: int,
+    expected_rows: int,
+    unit: str,
+    redo: frozenset[str] = frozenset(),
+    there: Collection[str],
+) -> None:
+    """Read the Parquet files below `source`, transform them, write the result below `target`; each id exactly once.
+
+    Ids whose rows are already written are skipped right after the read. A kill at any point loses only the files that
+    were being written, and the next call writes them again.
+
+    Args:
+        source: URL of a folder of Parquet files with `id_column`, unique over all rows.
+        transform: one row in, one row out, with the id kept.
+        target: URL of a folder; files are added to it.
+        checkpoint: URL of the folder of Ray's records, used with this `target` only.
+        id_column: a string column.
+        schema: of the result, its metadata included.
+        rows_per_file: rows in a file, the last ones excepted. Rows are durable only once their file is written.
+        row_bytes: expected size of a row, from which row groups get their size.
+        rows_per_task: consecutive rows that a task of `transform`'s first stage gets.
+        expected_rows: rows that this call will write, for the progress.
+        unit: what a row is, in the plural.
+        redo: ids to be done again although they are recorded as done.
+        there: names of the files in `target` that are whole; a record of any other file counts for nothing.
+    """
+    read_fs, read_path = storage.arrow_filesystem(source)
+    write_fs, write_path = storage.arrow_filesystem(target)
+    record_fs, record_path = storage.arrow_filesystem(checkpoint)
+    dataset = ray.data.read_parquet(read_path, filesystem=read_fs)
+    dataset.context.checkpoint_config = CheckpointConfig(
+        id_column=id_column,
+        checkpoint_path=record_path,
+        override_filesystem=record_fs,
+        delete_checkpoint_on_success=False,
+        checkpoint_manager_cls=_checkpoint_manager(redo, frozenset(there)),
+    )
+    # A block is the work of one task, and a few small files would otherwise come as one block each.
+    blocks = dataset.repartition(target_num_rows_per_block=rows_per_task)
+    with progress_lines(checkpoint, expected_rows, unit):
+        transform(blocks).write_parquet(
+            write_path,
+            filesystem=write_fs,
+            min_rows_per_file=rows_per_file,
+            row_group_size=max(1, min(rows_per_file, _ROW_GROUP_BYTES // max(1, row_bytes))),
+            schema=schema,
+            compression="zstd",
+            ray_remote_args={"num_cpus": _WRITE_CPUS},
+        )
+
+
+def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdColumnCheckpointManager]:
+    """Ray takes a class and makes the object itself, so what it must know is bound here."""
+
+    class ResumableCheckpointManager(IdColumnCheckpointManager):
+        def _clean_pending_checkpoints(
+            self, data_file_dir: str | None, data_file_filesystem: FileSystem | None = None
+        ) -> None:
+            distrust_half_renamed(self.filesystem, self.checkpoint_path_unwrapped)
+            super()._clean_pending_checkpoints(data_file_dir, data_file_filesystem)
+            distrust_without_file(self.filesystem, self.checkpoint_path_unwrapped, there)
+
+        def _preprocess_data_pipeline(self, checkpoint_ds: ray.data.Dataset) -> ray.data.Dataset:
+            if not redo:
+                return checkpoint_ds
+            again = pa.array(sorted(redo), type=pa.string())
+            column = self.id_column
+
+            def still_done(table: pa.Table) -> pa.Table:
+                return table.filter(pc.invert(pc.is_in(table[column], value_set=again)))
+
+            return checkpoint_ds.map_batches(still_done, batch_format="pyarrow", zero_copy_batch=True)
+
+    return ResumableCheckpointManager
+
+
+def distrust_without_file(filesystem: FileSystem, folder: str, there: Collection[str]) -> None:
+    """Delete each committed record of a data file that is not `there`, so that its rows count as never written.
+
+    Ray names the files of a task `<record>-<number>.parquet`.
+    """
+    written = {re.sub(r"-\d+\.parquet$", "", name) for name in there}
+    for info in filesystem.get_file_info(FileSelector(folder, allow_not_found=True)):
+        name = posixpath.basename(info.path)
+        if info.type != FileType.File or not name.endswith(".parquet"):
+            continue
+        if not name.endswith(_PENDING) and name.removesuffix(".parquet") not in written:
+            logger.warning("the file of %s is gone or damaged: its rows are done again", name)
+            filesystem.delete_file(info.path)
+
+
+def distrust_half_renamed(filesystem: FileSystem, folder: str) -> None:
+    """Delete each committed record that still has its pending twin, so that its file counts as never written."""
+    found = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+    names = {posixpath.basename(info.path) for info in found if info.type == FileType.File}
+    for name in sorted(names):
+        committed = name.removesuffix(_PENDING) + ".parquet"
+        if name.endswith(_PENDING) and committed in names:
+            logger.warning(
+                "an earlier run was stopped while it committed %s: its rows are done again", committed
+            )
+            filesystem.delete_file(posixpath.join(folder, committed))

@@ -1,0 +1,98 @@
+"""How a job reaches Ray: the cluster that it was submitted to, the one that it names, or a small local one."""
+
+import logging
+import os
+import sys
+
+import ray
+from ray.data._internal.issue_detection.detectors.high_memory_detector import HighMemoryIssueDetector
+
+from pipeline import stopping
+from pipeline.cluster.settings import RayConfig
+from pipeline.cluster.watch import check_room, watch
+from pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Stages of a streaming graph (reading, filtering, decoding, actors, writing) each need a slot to make progress.
+_LEAST_SLOTS = 4
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_TELLING_FAILURES = ("ray.data.exceptions", "ray.data._internal.execution.streaming_executor_state")
+# Ray prints the native stack of a process that gets SIGTERM, as any job does that is to end.
+_NO_NATIVE_STACKS = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
+
+
+def connect(config: RayConfig) -> None:
+    """Join the Ray that the command or the environment names, or start one of this job's own; say which.
+
+    A Ray that merely runs on this machine is not joined: it may be somebody else's. Nothing happens where this process
+    is connected already. Raises InputError where there is no Ray at the address.
+    """
+    quiet_data_progress()
+    if ray.is_initialized():
+        return
+    os.environ.setdefault(_NO_NATIVE_STACKS, "1")
+    address = config.address or os.environ.get("RAY_ADDRESS") or None
+    if address is None and _SUBMITTED in os.environ:
+        address = "auto"
+    if address is None or address == "local":
+        _start(config)
+    else:
+        _join(address)
+    stopping.rearm()
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING)
+    except (ConnectionError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"ray.address={address}: no Ray can be joined there ({reason})") from error
+    cpus = ray.cluster_resources().get("CPU", 0)
+    logger.info("joined the Ray at %s (%g CPUs)", address, cpus)
+    if cpus < _LEAST_SLOTS:
+        logger.warning(
+            "this Ray has %g CPUs, and a job may need %d to make progress: it waits unless more are added",
+            cpus, _LEAST_SLOTS,
+        )  # fmt: skip
+
+
+def _start(config: RayConfig) -> None:
+    check_room()
+    slots = max(_LEAST_SLOTS, config.cpus or os.cpu_count() or 1)
+    ray.init(
+        address="local",
+        num_cpus=slots,
+        object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
+        include_dashboard=False,
+        logging_level=logging.WARNING,
+    )
+    watch(ray._private.worker._global_node)
+    few = f", the fewest with which all stages of a job can run, not {config.cpus}"
+    logger.info(
+        "started a local Ray with %d slots for CPUs%s; ray.address=auto joins one that runs already",
+        slots, few if config.cpus is not None and config.cpus < slots else "",
+    )  # fmt: skip
+
+
+def quiet_data_progress() -> None:
+    """Keep Ray's own reports to progress bars on terminals; elsewhere `pipeline.cluster.progress` tells in a line.
+
+    What ends a job is told by the job's last line; Ray's three tracebacks of it go to Ray's log file alone.
+    """
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = sys.stdout.isatty()
+    context.print_on_execution_start = False
+    # It advises changes to `memory=`, which here is a share of the node and not a limit.
+    detectors = context.issue_detectors_config.detectors
+    context.issue_detectors_config.detectors = [d for d in detectors if d is not HighMemoryIssueDetector]
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    for name in _TELLING_FAILURES:
+        logging.getLogger(name).addFilter(_hide_from_console)
+
+
+def _hide_from_console(record: logging.LogRecord) -> bool:
+    record.hide = True
+    return True

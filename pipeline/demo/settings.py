@@ -1,0 +1,18 @@
+"""Settings of the demo."""
+
+from pydantic import Field, PositiveInt
+
+from pipeline.cluster.settings import RayConfig
+from pipeline.settings import Settings, Url
+
+
+class DemoConfig(Settings):
+    """Settings of jobs/demo.py."""
+
+    out: Url = Field("demo_out", description="folder for everything that the demo makes")
+    fresh: bool = Field(False, description="start over instead of continuing")
+    seed: int = Field(0, description="seed of the archive")
+    train_videos: PositiveInt = Field(24, description="videos to train on")
+    test_videos: PositiveInt = Field(8, description="videos to test on")
+    words: tuple[str, ...] = Field((), description="further key=value words for the training")
+    ray: RayConfig = RayConfig()

@@ -1,0 +1,117 @@
+"""How a detector looks at videos, and what becomes of its detections."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from pipeline.settings import Settings
+
+
+class WindowConfig(Settings):
+    """How videos are cut into a detector's windows, in snippets."""
+
+    mode: Literal["sliding", "whole", "rescale"] = Field(
+        "sliding", description="sliding windows; or a video at a time: as it is, or rescaled to length"
+    )
+    length: PositiveInt = Field(128, description="snippets in a window; without meaning for mode=whole")
+    train_step: PositiveInt = Field(
+        32, description="snippets between training windows; 0.25 or 1.0 is a part of length (1 - overlap)"
+    )
+    test_step: PositiveInt = Field(
+        96, description="snippets between test windows; 0.25 or 1.0 is a part of length (1 - overlap)"
+    )
+    train_last: Literal["shift", "pad"] = Field(
+        "shift", description="last training window of a video: shifted left until full, or short and padded"
+    )
+    test_last: Literal["shift", "pad"] = Field("shift", description="last test window of a video, likewise")
+    interpolation: Literal["nearest", "linear"] = Field(
+        "nearest", description="how mode=rescale fills its rows"
+    )
+    min_visible: float = Field(
+        0.75, gt=0, le=1, description="part of an action that a training window must show"
+    )
+    min_window_cover: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="or part of the window that the action must fill; null knows no such rule",
+    )
+    ends_early: bool = Field(
+        False, description="let a window's [0, 1] end where its last snippet begins (released code of GAP)"
+    )
+    keep_empty: bool = Field(False, description="train on windows without any action, too")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_in_snippets(cls, values: Any) -> Any:
+        """Steps given as part of the window's length become snippets: 1.0 is all of it, and 1 is one snippet."""
+        if not isinstance(values, dict):
+            return values
+        length = values.get("length", cls.model_fields["length"].default)
+        known = isinstance(length, int | float) and length >= 1
+        parts = {
+            name: max(1, round(values[name] * length))
+            for name in ("train_step", "test_step")
+            if known and isinstance(values.get(name), float) and 0 < values[name] <= 1
+        }
+        return values | parts
+
+    @model_validator(mode="after")
+    def _windows_leave_no_gap(self) -> "WindowConfig":
+        for name in ("train_step", "test_step"):
+            if self.mode == "sliding" and getattr(self, name) > self.length:
+                raise ValueError(
+                    f"windows.{name} ({getattr(self, name)}) must not exceed windows.length ({self.length})"
+                )
+        return self
+
+
+class MergeConfig(Settings):
+    """How the detections of overlapping windows become those of their video."""
+
+    window_top_k: PositiveInt = Field(100, description="best detections taken from each window")
+    video_top_k: int = Field(0, ge=0, description="best detections kept of each video; 0 keeps all")
+    nms_tiou: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="of detections of different windows with more tIoU the best stays; 1 keeps all",
+    )
+    across_classes: bool = Field(False, description="let detections of different classes suppress each other")
+
+
+class MergeOverride(Settings):
+    """Changes to the run's own `merge` settings; null keeps each as it was trained."""
+
+    window_top_k: PositiveInt | None = Field(None, description="best detections taken from each window")
+    video_top_k: int | None = Field(None, ge=0, description="best detections kept of each video; 0 keeps all")
+    nms_tiou: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="of detections of different windows with more tIoU the best stays; 1 keeps all",
+    )
+    across_classes: bool | None = Field(
+        None, description="let detections of different classes suppress each other"
+    )
+
+    def apply(self, merge: MergeConfig) -> MergeConfig:
+        return MergeConfig.model_validate(merge.model_dump() | self.model_dump(exclude_none=True))
+
+
+class WindowOverride(Settings):
+    """Changes to how the run's own `windows` lie on test videos; null keeps each as it was trained.
+
+    On the other window settings the weights depend.
+    """
+
+    test_step: PositiveInt | PositiveFloat | None = Field(
+        None, description="snippets between test windows; 0.25 or 1.0 is a part of the run's windows.length"
+    )
+    test_last: Literal["shift", "pad"] | None = Field(
+        None, description="last test window of a video: shifted left until full, or short and padded"
+    )
+
+    def apply(self, windows: WindowConfig) -> WindowConfig:
+        """Raises ValidationError where the windows would leave gaps."""
+        return WindowConfig.model_validate(windows.model_dump() | self.model_dump(exclude_none=True))

@@ -1,0 +1,162 @@
+"""Extraction: videos -> plan -> decoded chunks -> [optical flow ->] backbone actors -> sharded Parquet."""
+
+import logging
+import time
+
+import ray
+
+from pipeline.cluster.resumable import write_resumably
+from pipeline.cluster.runtime import connect
+from pipeline.features.backbones.backbone import Inputs
+from pipeline.features.extraction.embed import ChunkEmbedder
+from pipeline.features.extraction.flow_stage import add_flow
+from pipeline.features.extraction.planning import Plan, plan_store
+from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.extraction.signed import SignedUris, signed_uris
+from pipeline.features.extraction.stages import (
+    chunk_decoder,
+    decoding_limits,
+    describe_remotely,
+    embedder_arguments,
+    sampled_offsets,
+)
+from pipeline.features.healing import heal
+from pipeline.features.losses import record_losses
+from pipeline.features.schema import FEATURES_SCHEMA
+from pipeline.features.sources import VideoSource, list_videos
+from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.lease import hold
+from pipeline.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+# A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
+_LEAST_FILES = 64
+# What a decoding process needs besides the pictures of a chunk.
+_DECODER_BYTES = 700 * 2**20
+
+
+def extract(config: ExtractConfig) -> Summary:
+    """Decode videos and extract their snippet features into a store; the same command continues after any stop.
+
+    Raises InputError where another job writes into the store.
+    """
+    sources = list_videos(config.videos)
+    logger.info("%d videos in %s", len(sources), config.videos)
+    with hold(config.store, "store", "extract", config.force):
+        return _extract(config, sources)
+
+
+def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
+    connect(config.ray)
+    spec, inputs = describe_remotely(config)
+    store = FeatureStore.create(config.store, spec)
+    heal(store)
+    plan = plan_store(
+        store,
+        sources,
+        config.chunk_frames,
+        decoding_limits(config),
+        moved=config.moved,
+        replaced=config.replace,
+        retry_failed=config.retry_failed,
+    )
+    before = store.index()
+    pending = store.pending(config.retry_failed).num_rows
+    logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
+    started = time.monotonic()
+    if pending:
+        _run_graph(config, store, inputs, pending, signed_uris(sources))
+    after = FeatureStore(store.url).index()
+    record_losses(store, after, "extract")
+    return _summarise(config, store, sources, plan, before, after, time.monotonic() - started)
+
+
+def _run_graph(
+    config: ExtractConfig, store: FeatureStore, inputs: Inputs, pending: int, signed: SignedUris | None
+) -> None:
+    """The Ray Data graph from plan rows to feature rows."""
+    spec, embed = store.spec, config.embed
+    size = inputs.decoded
+    decoder = chunk_decoder(config, inputs, signed)
+
+    def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
+        frames = plan_rows.map_batches(
+            decoder,
+            batch_size=config.decode.chunks_per_task,
+            batch_format="pyarrow",
+            num_cpus=config.decode.cpus,
+            resources=config.decode.resources,
+            # Also keeps Ray from fusing this stage into the actors, where nothing would be decoded in parallel.
+            memory=_DECODER_BYTES + config.chunk_frames * size.crop * size.crop * 3,
+        )
+        if inputs.flow:
+            frames = add_flow(frames, config.flow, spec, sampled_offsets(config), inputs)
+        return frames.map_batches(
+            ChunkEmbedder,
+            fn_constructor_args=embedder_arguments(config, spec),
+            batch_size=embed.chunks_per_batch,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(min_size=embed.min_actors, max_size=embed.max_actors),
+            num_cpus=embed.cpus,
+            num_gpus=embed.gpus,
+            accelerator_type=embed.accelerator_type,
+            resources=embed.resources,
+        )
+
+    row_bytes = max(1, config.chunk_frames // spec.timeline.stride) * spec.dim * 2
+    rows_per_file = max(1, min(int(config.shard_mb * 2**20) // row_bytes, -(-pending // _LEAST_FILES)))
+    write_resumably(
+        source=store.folder("plan"),
+        transform=transform,
+        target=store.folder("features"),
+        checkpoint=store.folder("checkpoint"),
+        id_column="chunk_id",
+        schema=FEATURES_SCHEMA.with_metadata(
+            {"feature_spec": spec.to_json(), "feature_digest": spec.digest.encode()}
+        ),
+        rows_per_file=rows_per_file,
+        row_bytes=row_bytes,
+        rows_per_task=config.decode.chunks_per_task,
+        expected_rows=pending,
+        unit="chunks",
+        redo=store.redo(config.retry_failed),
+        there=store.feature_files,
+    )
+
+
+def _summarise(
+    config: ExtractConfig,
+    store: FeatureStore,
+    sources: list[VideoSource],
+    plan: Plan,
+    before: dict[str, VideoFeatures],
+    after: dict[str, VideoFeatures],
+    seconds: float,
+) -> Summary:
+    video_ids = [source.video_id for source in sources]
+    complete = [
+        video_id
+        for video_id in video_ids
+        if video_id in after and after[video_id].complete and video_id not in plan.not_replaced
+    ]
+    already = {video_id for video_id in complete if before[video_id].complete}
+    new = [after[video_id] for video_id in complete if video_id not in already]
+    hours = sum(video.duration for video in new) / 3600
+    figures = {"new snippets": str(sum(video.num_snippets for video in new))}
+    cut_short = sum(after[video_id].stated_duration is not None for video_id in complete)
+    if cut_short:
+        figures["kept although they end too early"] = f"{cut_short} videos"
+    if new:
+        figures["throughput"] = f"{hours * 3600 / seconds:.1f} seconds of video per second"
+    return Summary(
+        job="extract",
+        unit="videos",
+        total=len(video_ids),
+        done=len(new),
+        already_done=len(already),
+        failed=len(video_ids) - len(complete),
+        outputs={"features": store.folder("features"), "failures": store.folder("failures")},
+        figures=figures,
+        allow_failures=config.allow_failures,
+    )

@@ -1,0 +1,91 @@
+"""Settings of extraction."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from pipeline.cluster.settings import RayConfig
+from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
+from pipeline.settings import Settings, Url, force
+
+
+class DecodeConfig(Settings):
+    """Resources of the decoding stage, and what it does with bad files."""
+
+    cpus: PositiveFloat = Field(1.0, description="CPUs a decoding task asks Ray for")
+    resources: dict[str, float] | None = Field(
+        None, description="custom Ray resources that a task asks for, {name: amount}"
+    )
+    chunks_per_task: PositiveInt = Field(
+        4, description="consecutive chunks that one task decodes from one open file"
+    )
+    truncated: Literal["fail", "keep"] = Field(
+        "fail", description="a video that ends too early: fail it, or keep what there is as a shorter video"
+    )
+    timeout_s: PositiveFloat = Field(600.0, description="seconds to decode a chunk, or to probe a video")
+    memory_mb: PositiveInt = Field(
+        4096, description="MiB that decoding a video may take, its chunk's pictures not counted"
+    )
+
+
+class EmbedConfig(Settings):
+    """Resources of the backbone actors."""
+
+    cpus: PositiveFloat = Field(1.0, description="CPUs of an actor")
+    gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
+    accelerator_type: str | None = Field(
+        None, description="kind of GPU, by Ray's name for it, such as A100; null takes any"
+    )
+    resources: dict[str, float] | None = Field(
+        None, description="custom Ray resources that an actor asks for, {name: amount}"
+    )
+    min_actors: PositiveInt = Field(1, description="actors at the start")
+    max_actors: PositiveInt = Field(1, description="actors that the pool may grow to")
+    threads: PositiveInt | None = Field(None, description="CPU threads of an actor; null is its CPUs")
+    chunks_per_batch: PositiveInt = Field(2, description="chunks whose frames share batches")
+
+    @model_validator(mode="after")
+    def _pool_is_possible(self) -> "EmbedConfig":
+        if self.max_actors < self.min_actors:
+            raise ValueError(
+                f"max_actors ({self.max_actors}) must be at least min_actors ({self.min_actors})"
+            )
+        return self
+
+
+class ExtractConfig(Settings):
+    """Settings of jobs/extract.py."""
+
+    videos: Url = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
+    store: Url = Field(description="URL of the feature store to write")
+    backbone: BackboneConfig = BackboneConfig()
+    timeline: TimelineConfig = TimelineConfig()
+    chunk_frames: PositiveInt = Field(
+        512, description="sampled frames in a chunk, the unit of work and of retry"
+    )
+    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
+    decode: DecodeConfig = DecodeConfig()
+    flow: FlowConfig = FlowConfig()
+    embed: EmbedConfig = EmbedConfig()
+    moved: bool = Field(
+        False, description="let files that the store knows be elsewhere, if they are unchanged"
+    )
+    replace: bool = Field(False, description="extract again where another file stands under a known id")
+    retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("store")
+    dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
+    ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _sampling_is_possible(self) -> "ExtractConfig":
+        if self.backbone.frames_per_snippet > self.timeline.window:
+            raise ValueError(
+                f"backbone.frames_per_snippet ({self.backbone.frames_per_snippet}) must not exceed "
+                f"timeline.window ({self.timeline.window})"
+            )
+        if self.chunk_frames < self.timeline.window:
+            raise ValueError(
+                f"chunk_frames ({self.chunk_frames}) must be at least timeline.window ({self.timeline.window})"
+            )
+        return self

@@ -1,0 +1,54 @@
+"""Settings of prediction."""
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from pipeline.cluster.settings import RayConfig
+from pipeline.detector.settings import MergeOverride, WindowOverride
+from pipeline.settings import OptionalUrl, Settings, Url, force
+
+
+class DetectConfig(Settings):
+    """Resources of the detector actors."""
+
+    cpus: PositiveFloat = Field(1.0, description="CPUs, and threads, of an actor")
+    gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
+    min_actors: PositiveInt = Field(1, description="actors at the start")
+    max_actors: PositiveInt = Field(1, description="actors that the pool may grow to")
+    videos_per_task: PositiveInt = Field(8, description="videos that an actor takes at once")
+    batch_size: PositiveInt = Field(32, description="windows in each forward pass, of any of these videos")
+    cache_mb: PositiveFloat = Field(
+        1024.0, description="MiB of features that an actor reads at once; it reads longer videos by window"
+    )
+
+    @model_validator(mode="after")
+    def _pool_is_possible(self) -> "DetectConfig":
+        if self.max_actors < self.min_actors:
+            raise ValueError(
+                f"max_actors ({self.max_actors}) must be at least min_actors ({self.min_actors})"
+            )
+        return self
+
+
+class PredictConfig(Settings):
+    """Settings of jobs/predict.py."""
+
+    run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
+    checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
+    store: Url = Field(description="URL of the feature store")
+    out: Url = Field(description="URL of the folder for predictions/ and segments/")
+    windows: WindowOverride = WindowOverride()
+    merge: MergeOverride = MergeOverride()
+    detect: DetectConfig = DetectConfig()
+    allow_feature_mismatch: bool = Field(
+        False, description="predict even from features unlike those that the run was trained on"
+    )
+    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("folder")
+    ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _names_one_checkpoint(self) -> "PredictConfig":
+        if (self.run is None) == (self.checkpoint is None):
+            raise ValueError("give either run=<training run> or checkpoint=<folder of a checkpoint>")
+        return self

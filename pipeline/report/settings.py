@@ -1,0 +1,28 @@
+"""Settings of reports."""
+
+from pydantic import Field, PositiveInt, model_validator
+
+from pipeline.annotations.settings import DatasetConfig
+from pipeline.settings import OptionalUrl, Settings, Url
+
+
+class ReportConfig(Settings):
+    """Settings of jobs/report.py."""
+
+    predictions: Url = Field(
+        description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
+    )
+    dataset: DatasetConfig
+    run: OptionalUrl = Field(None, description="URL of a TP²-DETR run, to draw what its salient heads see")
+    store: OptionalUrl = Field(None, description="URL of the feature store that the run looks at")
+    videos: tuple[str, ...] = Field((), description="ids of the videos to draw; none is the first by id")
+    max_videos: PositiveInt = Field(8, description="videos to draw where none are named")
+    out: OptionalUrl = Field(
+        None, description="URL of the folder for the pictures; null is beside the predictions"
+    )
+
+    @model_validator(mode="after")
+    def _salience_has_features(self) -> "ReportConfig":
+        if (self.run is None) != (self.store is None):
+            raise ValueError("run and store belong together: give both, or neither")
+        return self

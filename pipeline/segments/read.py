@@ -1,0 +1,56 @@
+"""Where predicted segments come from: a folder that predict wrote, a Parquet file, or another tool's JSON."""
+
+import posixpath
+from collections.abc import Collection
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.errors import InputError
+from pipeline.segments.activitynet_json import read_results
+from pipeline.segments.check import check_segments
+from pipeline.segments.completeness import read_completeness
+from pipeline.segments.schema import SEGMENTS_SCHEMA
+
+
+def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table:
+    """All of `<predictions>/segments/`, one Parquet file of that schema, or ActivityNet results (`.json`).
+
+    `video_ids` are the dataset's, to which those of a JSON file are fitted (`read_results`). Raises
+    InputError where there are no segments, or not of this form.
+    """
+    folder = storage.join(predictions, "segments")
+    if storage.is_folder(folder):
+        files = [file.url for file in storage.list_files(folder) if file.url.endswith(".parquet")]
+    elif storage.exists(predictions) and not storage.is_folder(predictions):
+        files = [predictions]
+    else:
+        raise InputError(
+            f"predictions={predictions}: neither a folder with segments/ nor a Parquet or .json file; "
+            "run predict first"
+        )
+    return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *(_read_file(url, video_ids) for url in files)])
+
+
+def folder_of(predictions: str) -> str:
+    """The folder that what is said of `predictions` belongs in: itself, or that of the file."""
+    return predictions if storage.is_folder(predictions) else posixpath.dirname(predictions)
+
+
+def are_complete(predictions: str) -> bool | None:
+    """Whether predict says that it came to its end in this folder; None where it is no folder of predict's."""
+    if not storage.is_folder(storage.join(predictions, "predictions")):
+        return None
+    return read_completeness(predictions) is not None
+
+
+def _read_file(url: str, video_ids: Collection[str]) -> pa.Table:
+    with storage.open_read(url) as stream:
+        if url.endswith(".json"):
+            return read_results(stream, url, video_ids)
+        try:
+            table = pq.read_table(stream)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{url}: not a Parquet file ({error})") from error
+    return check_segments(table, url)

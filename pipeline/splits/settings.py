@@ -1,0 +1,18 @@
+"""Settings of the zero-shot protocol."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.inference.settings import DetectConfig
+from pipeline.training.settings import TrainConfig
+
+
+class SplitsConfig(TrainConfig):
+    """Settings of jobs/splits.py: those of a training run, done for each split."""
+
+    splits: tuple[Annotated[int, Field(ge=0, le=9)], ...] = Field(
+        tuple(range(10)), min_length=1, description="zero-shot splits to train, predict and evaluate"
+    )
+    detect: DetectConfig = DetectConfig()
+    allow_failures: bool = Field(False, description="evaluate even where videos could not be predicted")

@@ -1,0 +1,86 @@
+"""Settings of training."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from pipeline.annotations.settings import DatasetConfig
+from pipeline.cluster.settings import RayConfig
+from pipeline.detector.settings import MergeConfig, WindowConfig
+from pipeline.settings import Settings, Url, force
+
+
+class OptimiserConfig(Settings):
+    """AdamW with parameter groups and a step schedule."""
+
+    lr: PositiveFloat = Field(1e-4, description="learning rate")
+    slow_factor: PositiveFloat = Field(
+        0.1, description="factor on lr for reference points and sampling offsets"
+    )
+    pyramid_lr: PositiveFloat | None = Field(
+        None, description="learning rate of a temporal feature pyramid; null is lr"
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay")
+    epochs: PositiveInt = Field(35, description="passes over the training windows")
+    drop_epochs: tuple[PositiveInt, ...] = Field(
+        (30,), description="epochs after which lr is multiplied by drop_factor"
+    )
+    drop_factor: PositiveFloat = Field(0.1, description="factor on lr at each drop")
+    warmup_steps: int = Field(0, ge=0, description="steps over which lr rises linearly from 0")
+    clip_norm: PositiveFloat | None = Field(0.1, description="clip the gradient's norm; null does not")
+    batch_size: PositiveInt = Field(16, description="windows in a step, over all workers")
+
+
+class TrainConfig(Settings):
+    """Settings of jobs/train.py."""
+
+    run: Url = Field(description="URL of the folder for checkpoints, metrics and the resolved config")
+    store: Url = Field(description="URL of the feature store to train on")
+    dataset: DatasetConfig
+    model: dict[str, Any] = Field(description="a detector and its hyper-parameters (configs/model)")
+    loss: dict[str, Any] = Field(description="weights of matching and loss (configs/model)")
+    class_agnostic: bool = Field(
+        False, description="train one foreground class instead of the dataset's labels"
+    )
+    deduplicate: bool = Field(
+        True, description="with class_agnostic, let several labels of one segment count as one action"
+    )
+    normalise: Literal["none", "standardise"] = Field(
+        "none",
+        description="standardise: each feature dimension to mean 0, deviation 1 over the training videos",
+    )
+    windows: WindowConfig = WindowConfig()
+    merge: MergeConfig = MergeConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
+    seed: int = Field(42, ge=0, description="seed of initialisation, dropout and the order of windows")
+    workers: PositiveInt = Field(1, description="training processes")
+    cpus_per_worker: PositiveFloat = Field(1.0, description="CPUs, and threads, of a worker")
+    gpus_per_worker: float = Field(0.0, ge=0, description="GPUs of a worker; 0 trains on CPUs with gloo")
+    cache_mb: PositiveFloat = Field(
+        4096.0, description="MiB of features that a worker keeps in memory; it reads the rest each epoch"
+    )
+    validate_every: int = Field(5, ge=0, description="epochs between validations; 0 never validates")
+    checkpoint_every: PositiveInt = Field(1, description="epochs between checkpoints")
+    keep_checkpoints: PositiveInt = Field(1, description="best checkpoints to keep beside the last one")
+    max_failures: int = Field(
+        3, ge=0, description="times to start again from the last checkpoint when workers die"
+    )
+    force: bool = force("run")
+    ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _each_worker_has_a_window(self) -> "TrainConfig":
+        if self.optimiser.batch_size < self.workers:
+            raise ValueError(
+                f"workers ({self.workers}) must not exceed optimiser.batch_size ({self.optimiser.batch_size})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_no_class_that_it_has_not_seen(self) -> "TrainConfig":
+        if self.dataset.zero_shot.active and not self.class_agnostic:
+            raise ValueError(
+                "dataset.zero_shot needs class_agnostic=true: no output stands for an unseen class"
+            )
+        return self
