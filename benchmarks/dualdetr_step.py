@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 
 from models import DetectorConfig, DualDETRConfig, build_detector
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target
 from models.losses import TermWeights
@@ -41,7 +42,7 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     torch.manual_seed(0)
     model = build_detector(config).to(DEVICE)
     criterion = SetCriterion(
-        CriterionConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
+        DeformableDETRLossConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
     )
     features = torch.randn(BATCH, LENGTH, OURS.input_dim, device=DEVICE)
     padding = torch.zeros(BATCH, LENGTH, dtype=torch.bool, device=DEVICE)

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 
 from models import DetectorConfig, TP2DETRConfig, build_detector
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target
 
@@ -26,10 +27,10 @@ BATCH = 16 if DEVICE.type == "cuda" else 1
 # The first is what the others are compared with.
 DETECTORS: dict[str, DetectorConfig] = {
     "Deformable DETR": DeformableDETRConfig(),
-    "+ direct pyramid": TP2DETRConfig(pyramid="direct", salient_on="none"),
-    "+ convolution pyramid": TP2DETRConfig(pyramid="convolution", salient_on="none"),
-    "+ SGP pyramid": TP2DETRConfig(pyramid="sgp", salient_on="none"),
-    "+ transformer pyramid": TP2DETRConfig(salient_on="none"),
+    "+ direct pyramid": TP2DETRConfig(pyramid="direct", salience_on="none"),
+    "+ convolution pyramid": TP2DETRConfig(pyramid="convolution", salience_on="none"),
+    "+ SGP pyramid": TP2DETRConfig(pyramid="sgp", salience_on="none"),
+    "+ transformer pyramid": TP2DETRConfig(salience_on="none"),
     "TP2-DETR": TP2DETRConfig(),
 }
 
@@ -38,7 +39,7 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     """One training step of a fresh detector, without the optimiser's part."""
     torch.manual_seed(0)
     model = build_detector(config).to(DEVICE)
-    criterion = SetCriterion(CriterionConfig())
+    criterion = SetCriterion(DeformableDETRLossConfig())
     features = torch.randn(BATCH, LENGTH, config.input_dim, device=DEVICE)
     padding = torch.zeros(BATCH, LENGTH, dtype=torch.bool, device=DEVICE)
     targets = [

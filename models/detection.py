@@ -1,6 +1,7 @@
 """What a detector takes and gives: the types that cross between models, training and inference."""
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class SetPrediction:
 
 
 @dataclass(frozen=True)
-class Saliency:
+class Salience:
     """Training-only foreground logits `[B, T]` of one place in the network, with their padding mask."""
 
     logits: Tensor
@@ -47,16 +48,25 @@ class DetectorOutput:
     Attributes:
         layers: one prediction for each decoder layer, the last is the final one.
         encoder: dense proposals on the encoder's tokens, or None.
-        saliency: named foreground logits for salient supervision (empty outside training).
+        salience: named foreground logits for early supervision (empty outside training).
     """
 
     layers: tuple[SetPrediction, ...]
     encoder: SetPrediction | None = None
-    saliency: dict[str, Saliency] = field(default_factory=dict)
+    salience: dict[str, Salience] = field(default_factory=dict)
 
     @property
     def final(self) -> SetPrediction:
         return self.layers[-1]
+
+
+@runtime_checkable
+class HasSalience(Protocol):
+    """A detector that can tell where it sees an action, token by token."""
+
+    def salience(self, features: Tensor, padding_mask: Tensor) -> dict[str, Salience]:
+        """Foreground logits by place in the network; takes what `forward` takes."""
+        ...
 
 
 @dataclass(frozen=True)

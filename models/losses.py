@@ -1,28 +1,10 @@
 """The terms of set prediction, for one segment or logit each; sums and weights are the caller's."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.loss_config import SegmentForm
 from models.segments import tiou, to_centre_width
-
-SegmentForm = Literal["start_end", "centre_width"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TermWeights:
-    """How much each term of a matching cost or of a loss counts."""
-
-    classification: float
-    l1: float
-    tiou: float
-
-    def __post_init__(self) -> None:
-        for name, weight in vars(self).items():
-            if weight < 0:
-                raise ValueError(f"{name}={weight} must not be negative")
 
 
 def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float, gamma: float) -> Tensor:

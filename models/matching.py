@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from models.detection import SetPrediction, Target
-from models.losses import SegmentForm, TermWeights, l1_loss, sigmoid_focal_loss, tiou_loss
+from models.loss_config import SegmentForm, TermWeights
+from models.losses import l1_loss, sigmoid_focal_loss, tiou_loss
 
 
 @dataclass(frozen=True)

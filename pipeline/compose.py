@@ -3,9 +3,10 @@
 Every mistake becomes an InputError of one line that names the key, the value and what is allowed.
 """
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +17,11 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic_core import ErrorDetails
 
+from models.detectors import DETECTORS
 from pipeline.errors import InputError
+from pipeline.keys import default_tree, described_keys, fields_of, group_of, name_of
 
 CONFIG_DIR = Path(__file__).resolve().parents[1] / "configs"
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
@@ -41,7 +43,11 @@ def compose_config(job: str, config_type: type[ConfigType], overrides: Sequence[
 def compose_values(job: str, config_type: type[BaseModel], overrides: Sequence[str]) -> dict[str, Any]:
     """The composed values before they are checked; required keys without a value are absent."""
     words = [_quoted(word, config_type) for word in overrides]
-    ConfigStore.instance().store(name=f"{job}_defaults", node=_defaults(config_type))
+    store = ConfigStore.instance()
+    store.store(name=f"{job}_defaults", node=default_tree(config_type))
+    for name, kind in DETECTORS.items():
+        node = {"model": dataclasses.asdict(kind.config()), "loss": dataclasses.asdict(kind.loss())}
+        store.store(group="model/hyperparameters", name=name, node=node, package="_global_")
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
@@ -60,15 +66,6 @@ def validate(config_type: type[ConfigType], values: dict[str, Any]) -> ConfigTyp
     except ValidationError as error:
         lines = [_explain_detail(detail, config_type) for detail in error.errors()]
         raise InputError("\n".join(dict.fromkeys(lines))) from error
-
-
-def described_keys(config_type: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every leaf key of a settings class in dotted form, with its field, in the order of definition."""
-    for name, field in config_type.model_fields.items():
-        if _is_group(field):
-            yield from described_keys(field.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
-        else:
-            yield f"{prefix}{name}", field
 
 
 def preset_groups(job: str) -> list[str]:
@@ -95,26 +92,6 @@ def _quoted(word: str, config_type: type[BaseModel]) -> str:
     return f"{key}='{escaped}'"
 
 
-def _is_group(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-
-
-def _defaults(config_type: type[BaseModel]) -> dict[str, Any]:
-    """The class's own defaults as a tree, `???` where the user must give a value."""
-    tree: dict[str, Any] = {}
-    for name, field in config_type.model_fields.items():
-        if _is_group(field):
-            tree[name] = _defaults(field.annotation)  # type: ignore[arg-type]
-            if isinstance(field.default, BaseModel):
-                tree[name] |= field.default.model_dump(mode="json")
-        elif field.default is PydanticUndefined and field.default_factory is None:
-            tree[name] = MISSING
-        else:
-            default = field.get_default(call_default_factory=True, validated_data={})
-            tree[name] = list(default) if isinstance(default, tuple) else default
-    return tree
-
-
 def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
     return {
         key: _without_missing(value) if isinstance(value, dict) else value
@@ -138,6 +115,8 @@ def _explain(error: Exception, config_type: type[BaseModel]) -> str:
 
 def _unknown_key(key: str, config_type: type[BaseModel]) -> str:
     keys = [name for name, _ in described_keys(config_type)]
+    if key in keys:
+        return f"{key}: unknown key here; only {' and '.join(_owners(key, config_type))} has it"
     near = difflib.get_close_matches(key, keys, n=1) or difflib.get_close_matches(
         key.rsplit(".", 1)[-1], keys, n=1, cutoff=0.4
     )
@@ -145,16 +124,44 @@ def _unknown_key(key: str, config_type: type[BaseModel]) -> str:
     return f"{key}: unknown key; {hint}"
 
 
+def _owners(key: str, config_type: type[BaseModel]) -> list[str]:
+    """The alternatives of a group that have a key, such as `model.name=tp2detr`."""
+    group, _, inner = key.partition(".")
+    kinds = group_of(config_type.model_fields[group])
+    return [f"{group}.name={name_of(kind)}" for kind in kinds if inner.split(".")[0] in fields_of((kind,))]
+
+
 def _explain_detail(detail: ErrorDetails, config_type: type[BaseModel]) -> str:
     """One line for what pydantic refused."""
-    key = ".".join(str(part) for part in detail["loc"])
+    key = _dotted(detail["loc"], config_type)
     if detail["type"] == "missing":
         fields = dict(described_keys(config_type))
         meaning = fields[key].description if key in fields else None
         return f"{key}: is required ({meaning})" if meaning else f"{key}: is required"
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return _unknown_key(key, config_type)
+    if detail["type"] == "union_tag_not_found":
+        return f"{key}.name: is required"
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        return f"{key}.name={context['tag']}: must be one of {context['expected_tags']}"
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if not key:
         return message
+    if isinstance(detail["input"], dict):  # of a whole group, whose message names the key
+        return f"{key}.{message}" if re.match(r"\w+=", message) else f"{key}: {message}"
     return f"{key}={detail['input']}: {message}"
+
+
+def _dotted(loc: tuple[int | str, ...], config_type: type[BaseModel]) -> str:
+    """The key of a place in the settings, without the names by which pydantic tells alternatives apart."""
+    kinds: tuple[type, ...] = (config_type,)
+    parts = []
+    for part in loc:
+        if len(kinds) > 1 and part in [name_of(kind) for kind in kinds]:
+            kinds = tuple(kind for kind in kinds if name_of(kind) == part)
+            continue
+        parts.append(str(part))
+        field = fields_of(kinds).get(str(part)) if kinds else None
+        kinds = group_of(field) if field else ()
+    return ".".join(parts)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,11 +19,11 @@ from pipeline import stopping
 from pipeline.compose import (
     compose_config,
     compose_values,
-    described_keys,
     group_options,
     preset_groups,
 )
 from pipeline.errors import InputError
+from pipeline.keys import choices_of, described_keys
 from pipeline.outages import OutageError, first_line
 from pipeline.summary import EXIT_BAD_INPUT, EXIT_BROKEN
 
@@ -130,10 +131,19 @@ def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], c
         table.add_column(column, overflow="fold")
     for group in preset_groups(job):
         table.add_row(f"{group}=", "", f"a preset: {', '.join(group_options(group))}")
-    for key, field in described_keys(config_type):
-        for leaf, default in _leaves(key, values):
-            table.add_row(leaf, default, field.description or "")
+    rows = [
+        (leaf, default, _meaning(field))
+        for key, field in described_keys(config_type, values)
+        for leaf, default in _leaves(key, values)
+    ]
+    for row in sorted(rows, key=lambda row: not isinstance(row[1], Text)):  # what is required comes first
+        table.add_row(*row)
     console.print(table)
+
+
+def _meaning(field: FieldInfo) -> str:
+    choices = choices_of(field)
+    return f"{field.description or ''} [{', '.join(choices)}]" if len(choices) > 1 else field.description or ""
 
 
 def _leaves(key: str, values: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
-from pipeline.compose import described_keys
 from pipeline.demo.settings import DemoConfig
 from pipeline.evaluation.evaluate import score
 from pipeline.evaluation.settings import EvaluateConfig
@@ -17,6 +16,7 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.inference.settings import PredictConfig
+from pipeline.keys import described_keys
 from pipeline.report.settings import ReportConfig
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.splits.settings import SplitsConfig

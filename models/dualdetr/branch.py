@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.dualdetr.config import DualDETRConfig
-from models.dualdetr.queries import Contents, Positions
-from models.dualdetr.streams import Stream
+from models.dualdetr.queries import Contents, Positions, Stream
 from models.levels import Tokens
 from models.transformer import DeformableRead, FeedForward, SelfAttention
 

@@ -1,7 +1,10 @@
-"""The hyper-parameters of DualDETR, every row of its ablations among them."""
+"""The hyper-parameters of DualDETR, every row of its ablations among them, and of its loss."""
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, Self
+
+from models.hyperparameters import check_fields, hyperparameter
+from models.loss_config import LossConfig, SegmentForm, TermWeights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,39 +27,63 @@ class DualDETRConfig:
     branch go on from its own positions; what a layer predicts (and is supervised on) is refined all the same.
     """
 
-    num_classes: int = 65  # MultiTHUMOS; otherwise the data's
-    input_dim: int = 2048  # 4.1: two-stream I3D; otherwise the features'
-    dim: int = 512  # unstated; PointTAD's, and the paper's GFLOPs fit it
-    num_heads: int = 8  # unstated; follows Deformable DETR
-    ffn_ratio: int = 4  # unstated; follows Deformable DETR: hidden channels for each channel of a branch
-    encoder_layers: int = 6  # unstated; follows Deformable DETR, and the paper's GFLOPs fit it
-    decoder_layers: int = 6  # unstated; follows Deformable DETR, and the paper's GFLOPs fit it
-    num_levels: int = 1  # the paper's encoder has one; several, each at half the rate, follow Deformable DETR
-    num_points: int = 4  # unstated; follows Deformable DETR: sampling points of each head and level
-    num_queries: int = 150  # unstated; a window of MultiTHUMOS holds up to 125 actions (Charades, TSU: 60)
-    dropout: float = 0.1  # unstated; follows Deformable DETR: of the encoder
-    decoder_dropout: float = 0.1  # unstated; follows Deformable DETR
-    class_prior: float = 0.01  # unstated; follows Deformable DETR (bias -log 99)
-    # Unstated; the median action of a MultiTHUMOS window (Charades: 0.3). Doubles with each level.
-    base_duration: float = 0.05
-    border_margin: float = 0.01  # unstated; follows Deformable DETR: no proposals this near the window's ends
-    decoding: Literal["instance", "boundary", "combined", "two_branch"] = "two_branch"  # Table 4
-    initialisation: Literal["learnt", "position", "full_position", "joint"] = "joint"  # Table 4, Figure 5
-    detach_content_init: bool = True  # unstated; follows DINO: decoding does not teach the proposals' tokens
-    # Unstated; follows the text's one boundary-level decoder: start and end queries see each other. "pairs":
-    # only as one query of both. "separate": not at all.
-    boundary_attention: Literal["joint", "pairs", "separate"] = "joint"
-    refinement: Literal["parallel", "boundary_to_instance", "instance_to_boundary"] = "parallel"  # Table 5
-    refine_at: Literal["every_layer", "last_layer"] = "every_layer"  # Table 5
-    refine_contents: bool = False  # Table 5
+    name: Literal["dualdetr"] = hyperparameter("dualdetr", meaning="the detector")
+    # Unstated; PointTAD's, and the paper's GFLOPs fit it.
+    dim: int = hyperparameter(512, meaning="channels of a token")
+    num_heads: int = hyperparameter(8, meaning="attention heads")  # unstated; follows Deformable DETR
+    # Unstated; follows Deformable DETR.
+    ffn_ratio: int = hyperparameter(
+        4, meaning="hidden channels of feed-forward blocks for each channel of a branch"
+    )
+    # Unstated; follows Deformable DETR, and the paper's GFLOPs fit it.
+    encoder_layers: int = hyperparameter(6, meaning="layers of the encoder")
+    # Unstated; follows Deformable DETR, and the paper's GFLOPs fit it.
+    decoder_layers: int = hyperparameter(6, meaning="layers of the decoder")
+    # The paper's encoder has one; several follow Deformable DETR.
+    num_levels: int = hyperparameter(
+        1, meaning="levels of the features, each at half the rate of the one before"
+    )
+    # Unstated; follows Deformable DETR.
+    num_points: int = hyperparameter(4, meaning="sampling points of each head and level")
+    # Unstated; a window of MultiTHUMOS holds up to 125 actions (Charades, TSU: 60).
+    num_queries: int = hyperparameter(150, meaning="proposals of a window")
+    dropout: float = hyperparameter(
+        0.1, meaning="dropout of the encoder"
+    )  # unstated; follows Deformable DETR
+    # Unstated; follows Deformable DETR.
+    decoder_dropout: float = hyperparameter(0.1, meaning="dropout of the decoder")
+    # Unstated; follows Deformable DETR (bias -log 99).
+    class_prior: float = hyperparameter(0.01, meaning="probability of every class at the start")
+    # Unstated; the median action of a MultiTHUMOS window (Charades: 0.3).
+    base_duration: float = hyperparameter(
+        0.05, meaning="duration that proposals correct, part of the window; doubles with each level"
+    )
+    # Unstated; follows Deformable DETR.
+    border_margin: float = hyperparameter(
+        0.01, meaning="no proposals this near the window's ends, part of it"
+    )
+    decoding: Literal["instance", "boundary", "combined", "two_branch"] = hyperparameter(
+        "two_branch", meaning="which levels are decoded, and how (Table 4)"
+    )
+    initialisation: Literal["learnt", "position", "full_position", "joint"] = hyperparameter(
+        "joint", meaning="what queries start from (Table 4, Figure 5)"
+    )
+    # Unstated; follows DINO.
+    detach_content_init: bool = hyperparameter(True, meaning="let decoding not teach the proposals' tokens")
+    # Unstated; follows the text's one boundary-level decoder: start and end queries see each other.
+    boundary_attention: Literal["joint", "pairs", "separate"] = hyperparameter(
+        "joint", meaning="start and end queries see each other, only as pairs, or not at all"
+    )
+    refinement: Literal["parallel", "boundary_to_instance", "instance_to_boundary"] = hyperparameter(
+        "parallel", meaning="which level corrects which first (Table 5)"
+    )
+    refine_at: Literal["every_layer", "last_layer"] = hyperparameter(
+        "every_layer", meaning="from which layer on branches go on from what they agree on (Table 5)"
+    )
+    refine_contents: bool = hyperparameter(False, meaning="let contents correct each other, too (Table 5)")
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and value < 1:
-                raise ValueError(f"{field.name}={value} must be at least 1")
-            if get_origin(field.type) is Literal and value not in get_args(field.type):
-                raise ValueError(f"{field.name}={value!r} must be one of {', '.join(get_args(field.type))}")
+        check_fields(self)
         if self.dim % 8:
             raise ValueError(f"dim={self.dim} must be a multiple of 8 (a quarter of it takes sine positions)")
         narrowest = self.dim // 4 if self.decoding == "two_branch" else self.dim
@@ -100,8 +127,6 @@ class DualDETRConfig:
     def tiny(cls, **changes: Any) -> Self:
         """A model small enough for tests; `changes` overrides single fields."""
         small = {
-            "num_classes": 1,
-            "input_dim": 16,
             "dim": 32,
             "num_heads": 4,
             "ffn_ratio": 2,
@@ -110,3 +135,17 @@ class DualDETRConfig:
             "num_queries": 8,
         }
         return cls(**(small | changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualDETRLossConfig(LossConfig):
+    """DualDETR's loss (3.6)."""
+
+    name: Literal["dualdetr"] = hyperparameter("dualdetr", meaning="the detector whose loss it is")
+    match: TermWeights = hyperparameter(
+        TermWeights(classification=6.0, l1=5.0, tiou=2.0), meaning="weights of the matching cost"
+    )
+    loss: TermWeights = hyperparameter(
+        TermWeights(classification=2.0, l1=5.0, tiou=2.0), meaning="weights of the loss"
+    )
+    l1_form: SegmentForm = hyperparameter("start_end", meaning="what the L1 distance compares")

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from models.detection import SetPrediction
 from models.dualdetr.branch import BranchLayer
 from models.dualdetr.config import DualDETRConfig
-from models.dualdetr.queries import Contents, Positions, Queries
+from models.dualdetr.queries import Contents, Positions, Queries, branches_of, streams_of
 from models.dualdetr.refinement import ContentRefinement, refine
-from models.dualdetr.streams import branches_of, streams_of
 from models.heads import ClassLogits, Correction
 from models.levels import Tokens
 from models.positions import sine_embedding
@@ -25,13 +24,15 @@ _NEAREST_TO_THE_ENDS = 1e-3
 class Decoder(nn.Module):
     """Layers of decoding; what one layer found, detached, is where the next one looks."""
 
-    def __init__(self, config: DualDETRConfig) -> None:
+    def __init__(self, config: DualDETRConfig, num_classes: int) -> None:
         super().__init__()
         self.streams = streams_of(config)
         self.embedding = PositionEmbedding(config)
         last = config.decoder_layers - 1
         self.layers = nn.ModuleList(
-            DecoderLayer(config, hands_on_refined=config.refine_at == "every_layer" or index == last)
+            DecoderLayer(
+                config, num_classes, hands_on_refined=config.refine_at == "every_layer" or index == last
+            )
             for index in range(config.decoder_layers)
         )
 
@@ -57,7 +58,7 @@ class DecoderLayer(nn.Module):
             the layer predicts is refined either way, so that both branches learn from it.
     """
 
-    def __init__(self, config: DualDETRConfig, hands_on_refined: bool) -> None:
+    def __init__(self, config: DualDETRConfig, num_classes: int, hands_on_refined: bool) -> None:
         super().__init__()
         streams = streams_of(config)
         self.order = config.refinement
@@ -78,7 +79,7 @@ class DecoderLayer(nn.Module):
         # The boundary level alone has nothing else to tell classes from.
         self.class_streams = ["instance"] if "instance" in names else ["start", "end"]
         width = sum(stream.width for stream in streams if stream.name in self.class_streams)
-        self.classes = ClassLogits(width, config.num_classes, config.class_prior)
+        self.classes = ClassLogits(width, num_classes, config.class_prior)
 
     def forward(
         self, queries: Queries, embeddings: Mapping[str, Tensor], memory: Mapping[str, Tokens]

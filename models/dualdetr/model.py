@@ -14,10 +14,11 @@ from models.transformer import Encoder
 class DualDETR(nn.Module):
     """Features -> projection -> levels -> deformable encoder -> proposals -> aligned queries -> two-branch decoder."""
 
-    def __init__(self, config: DualDETRConfig) -> None:
+    def __init__(self, config: DualDETRConfig, input_dim: int, num_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.projection = InputProjection(config.input_dim, config.dim)
+        self.input_dim = input_dim
+        self.projection = InputProjection(input_dim, config.dim)
         self.pyramid = DirectPyramid(config.num_levels)
         self.encoder = Encoder(
             dim=config.dim,
@@ -28,8 +29,10 @@ class DualDETR(nn.Module):
             num_points=config.num_points,
             dropout=config.dropout,
         )
-        self.start = LearntStart(config) if config.initialisation == "learnt" else AlignedStart(config)
-        self.decoder = Decoder(config)
+        self.start = (
+            LearntStart(config) if config.initialisation == "learnt" else AlignedStart(config, num_classes)
+        )
+        self.decoder = Decoder(config, num_classes)
 
     def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:
         """Detect.
@@ -42,9 +45,9 @@ class DualDETR(nn.Module):
             tokens has fewer valid; and the dense prediction `[B, S]` of the encoder at the tokens of all
             levels, unless queries are learnt and need none.
         """
-        if features.shape[-1] != self.config.input_dim:
+        if features.shape[-1] != self.input_dim:
             raise ValueError(
-                f"input_dim={self.config.input_dim}, but the features have {features.shape[-1]} channels"
+                f"input_dim={self.input_dim}, but the features have {features.shape[-1]} channels"
             )
         # Zeroed first: a NaN in padding would reach the gradient of the projection through 0 * NaN.
         features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))

@@ -6,8 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.dualdetr.queries import Contents, Positions
-from models.dualdetr.streams import Stream
+from models.dualdetr.queries import Contents, Positions, Stream
 from models.segments import to_centre_width, to_start_end
 from models.transformer import FeedForward
 

@@ -1,14 +1,9 @@
 """Half the temporal resolution: T tokens become ceil(T / 2), each around an even token of the level before."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 
 from models.levels import Level
-
-# Where in a block of a pyramid it happens: "before" the tokens are mixed or "after" everything else.
-Downsampling = Literal["before", "after"]
 
 
 def nearest(level: Level) -> Level:

@@ -6,9 +6,8 @@ from torch import Tensor, nn
 
 from models.levels import Level
 from models.pyramids.blocks import BlockPyramid, gelu_feed_forward
-from models.pyramids.downsampling import Downsampling, max_pool
-
-NORM_GROUPS = 16
+from models.pyramids.choices import NORM_GROUPS, Downsampling
+from models.pyramids.downsampling import max_pool
 
 
 def sgp_pyramid(

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from models.levels import Level
 from models.local_attention import local_attention
 from models.pyramids.blocks import BlockPyramid, gelu_feed_forward
-from models.pyramids.downsampling import Downsampling, max_pool, nearest
+from models.pyramids.choices import Downsampling
+from models.pyramids.downsampling import max_pool, nearest
 
 
 def transformer_pyramid(

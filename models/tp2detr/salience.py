@@ -1,4 +1,4 @@
-"""Salient heads: foreground or not, at every token of the finest level, for early supervision (TP2-DETR 3.2)."""
+"""Salience heads: foreground or not, at every token of the finest level, for early supervision (TP2-DETR 3.2)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.detection import Saliency
+from models.detection import Salience
 from models.levels import Level
 from models.tp2detr.config import TP2DETRConfig
 from models.transformer import MLP
@@ -15,25 +15,25 @@ Upsampling = Literal["nearest", "linear"]
 Fusion = Literal["max", "mean", "adaptive"]
 
 
-class SalientHeads(nn.Module):
+class SalienceHeads(nn.Module):
     """A head for each place that is supervised early, or one for all of them."""
 
     def __init__(self, config: TP2DETRConfig) -> None:
         super().__init__()
-        heads = 2 if config.salient_on == "both" and not config.share_salient_head else 1
+        heads = 2 if config.salience_on == "both" and not config.share_salience_head else 1
         self.heads = nn.ModuleList(_head(config) for _ in range(heads))
 
-    def forward(self, places: dict[str, Sequence[Level]]) -> dict[str, Saliency]:
+    def forward(self, places: dict[str, Sequence[Level]]) -> dict[str, Salience]:
         """The levels found at each place, the finest first, to foreground logits at the finest."""
         return {
-            place: Saliency(self.heads[index % len(self.heads)](levels), levels[0].padding_mask)
+            place: Salience(self.heads[index % len(self.heads)](levels), levels[0].padding_mask)
             for index, (place, levels) in enumerate(places.items())
         }
 
 
 def _head(config: TP2DETRConfig) -> nn.Module:
-    dim, levels, upsampling = config.dim, config.num_levels, config.salient_upsampling
-    match config.salient_head:
+    dim, levels, upsampling = config.dim, config.num_levels, config.salience_upsampling
+    match config.salience_head:
         case "mlp":
             return UnifiedMLP(dim, levels, upsampling)
         case "cnn_max":

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pipeline import storage
+from pipeline.detector.earlier import tensors_in_todays_names
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
 
@@ -316,7 +317,7 @@ def _checked_blocks(info: CheckpointInfo, name: str) -> Iterator[bytes]:
 def _read_tensors(info: CheckpointInfo, name: str) -> dict[str, Tensor]:
     content = b"".join(_checked_blocks(info, name))
     try:
-        return safetensors.torch.load(content)
+        return tensors_in_todays_names(safetensors.torch.load(content))
     except SafetensorError as error:
         url = storage.join(info.url, name)
         raise DamagedError(f"{url}: damaged (not a safetensors file: {error})") from error

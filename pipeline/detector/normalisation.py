@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.detection import DetectorOutput, Saliency
-from models.tp2detr import TP2DETR
+from models.detection import DetectorOutput, HasSalience, Salience
 
 
 class NormalisedDetector(nn.Module):
@@ -33,9 +32,9 @@ class NormalisedDetector(nn.Module):
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self.bf16):
             return self.detector(self._normalised(features), padding_mask)
 
-    def salience(self, features: Tensor, padding_mask: Tensor) -> dict[str, Saliency]:
-        """The foreground logits of TP2-DETR's salient heads; empty for a detector without any."""
-        if not isinstance(self.detector, TP2DETR):
+    def salience(self, features: Tensor, padding_mask: Tensor) -> dict[str, Salience]:
+        """The foreground logits of a detector's salience heads; empty for one without any."""
+        if not isinstance(self.detector, HasSalience):
             return {}
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self.bf16):
             return self.detector.salience(self._normalised(features), padding_mask)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from models.detectors import DetectorConfig
 from pipeline.settings import Settings
 
 
@@ -78,6 +79,15 @@ class MergeConfig(Settings):
         description="of detections of different windows with more tIoU the best stays; 1 keeps all",
     )
     across_classes: bool = Field(False, description="let detections of different classes suppress each other")
+
+
+class DetectorSettings(Settings):
+    """What prediction needs of a run; all else in a run's settings is training's own."""
+
+    model: DetectorConfig = Field(discriminator="name", description="a detector and its hyper-parameters")
+    windows: WindowConfig = WindowConfig()
+    merge: MergeConfig = MergeConfig()
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
 
 
 class MergeOverride(Settings):

@@ -17,22 +17,22 @@ from pipeline.detector.checkpoint import (
     read_info,
     search_checkpoints,
 )
+from pipeline.detector.earlier import settings_in_todays_names
 from pipeline.detector.normalisation import NormalisedDetector
-from pipeline.detector.settings import WindowConfig, WindowOverride
+from pipeline.detector.settings import DetectorSettings, WindowConfig, WindowOverride
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
-from pipeline.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """A detector in eval mode with its checkpoint's description and the settings that it was trained with."""
+    """A detector in eval mode with its checkpoint's description and the settings that prediction needs."""
 
     detector: NormalisedDetector
     info: CheckpointInfo
-    config: TrainConfig
+    config: DetectorSettings
 
 
 def find_checkpoint(run: str | None, checkpoint: str | None) -> CheckpointInfo:
@@ -60,10 +60,16 @@ def find_checkpoint(run: str | None, checkpoint: str | None) -> CheckpointInfo:
     return found
 
 
-def settings_of(info: CheckpointInfo) -> TrainConfig:
-    """The settings that a checkpoint was trained with. Raises InputError where this version knows others."""
+def settings_of(info: CheckpointInfo) -> DetectorSettings:
+    """What a checkpoint says of the detector; settings of its training, which change with versions, are passed over.
+
+    Raises InputError where this version knows other ones.
+    """
+    stored = settings_in_todays_names(info.config)
     try:
-        return TrainConfig.model_validate(info.config)
+        return DetectorSettings.model_validate(
+            {key: stored[key] for key in DetectorSettings.model_fields if key in stored}
+        )
     except ValidationError as error:
         detail = error.errors()[0]
         key = ".".join(str(part) for part in detail["loc"])
@@ -72,7 +78,7 @@ def settings_of(info: CheckpointInfo) -> TrainConfig:
         ) from None
 
 
-def windows_for_prediction(trained: TrainConfig, override: WindowOverride) -> WindowConfig:
+def windows_for_prediction(trained: DetectorSettings, override: WindowOverride) -> WindowConfig:
     """How the windows of a trained detector lie on test videos, with a command's changes.
 
     Raises InputError where these leave gaps, or change what the detector's kind of windows does not have.

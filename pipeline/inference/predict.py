@@ -8,7 +8,7 @@ import ray.data
 from pipeline.cluster.resumable import write_resumably
 from pipeline.cluster.runtime import connect
 from pipeline.detector.checkpoint import CheckpointInfo, copy_to_predict
-from pipeline.detector.settings import WindowConfig
+from pipeline.detector.settings import DetectorSettings, WindowConfig
 from pipeline.detector.trained import (
     check_features,
     find_checkpoint,
@@ -25,7 +25,6 @@ from pipeline.lease import hold
 from pipeline.segments.completeness import Completeness, mark_begun, mark_complete
 from pipeline.segments.schema import PREDICTIONS_SCHEMA
 from pipeline.summary import Summary
-from pipeline.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def predict(config: PredictConfig) -> Summary:
 def _predict(
     config: PredictConfig,
     info: CheckpointInfo,
-    trained: TrainConfig,
+    trained: DetectorSettings,
     windows: WindowConfig,
     store: FeatureStore,
 ) -> Summary:

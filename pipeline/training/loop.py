@@ -10,11 +10,11 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.util.queue import Queue
 from torch import Tensor
 
-from models.criterion import SetCriterion
 from models.detection import Target
+from models.detectors import build_criterion
 from pipeline import storage
 from pipeline.detector.batches import map_ahead, pad_windows
-from pipeline.detector.build import build, criterion_config
+from pipeline.detector.build import build
 from pipeline.detector.checkpoint import (
     CHECKPOINTS,
     Progress,
@@ -84,7 +84,7 @@ class TrainingProcess:
         config = self.config
         self._restore_or_prepare()
         model = ray.train.torch.prepare_model(self.detector)
-        criterion = SetCriterion(criterion_config(config.loss))
+        criterion = build_criterion(config.loss)
         step = TrainStep(model, criterion, self.optimiser, self.workers, config.optimiser.clip_norm)
         reporter = None
         if self.workers.rank == 0:

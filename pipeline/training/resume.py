@@ -4,9 +4,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.detector.checkpoint import CheckpointInfo
+from pipeline.detector.earlier import settings_in_todays_names
 from pipeline.errors import InputError
 from pipeline.training.plan import TrainingPlan
+from pipeline.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +30,8 @@ def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
     changed, are used with a warning.
     """
     run = f"run={plan.config.run}"
-    before, now = _fixed(checkpoint.config), _fixed(plan.config.model_dump(mode="json"))
+    before = _fixed(_as_today(checkpoint).model_dump(mode="json"))
+    now = _fixed(plan.config.model_dump(mode="json"))
     changed = [
         f"{key} was {before.get(key)}, is {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
@@ -50,6 +55,32 @@ def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
     windows = checkpoint.progress.history[-1]["windows"]
     if windows != len(plan.windows):
         logger.warning("%s: had %d training windows, now there are %d", run, windows, len(plan.windows))
+
+
+def _as_today(checkpoint: CheckpointInfo) -> TrainConfig:
+    """The settings of a run of this or an earlier version: what it did not know yet has its default, and what is no
+    setting any more is passed over.
+
+    Raises InputError where this version cannot understand them.
+    """
+    values = settings_in_todays_names(checkpoint.config)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        unknown = [detail["loc"] for detail in error.errors() if detail["type"] == "extra_forbidden"]
+    for *groups, key in unknown:
+        holder: Any = values
+        for group in groups:
+            holder = holder[group]
+        del holder[key]
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(str(part) for part in detail["loc"])
+        raise InputError(
+            f"{checkpoint.url}: was trained by another version of raytad (its setting {key}: {detail['msg']})"
+        ) from None
 
 
 def _is_longer(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

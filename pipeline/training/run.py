@@ -8,7 +8,6 @@ from ray.train import WorkerGroupError
 
 from pipeline import storage
 from pipeline.cluster.runtime import connect
-from pipeline.detector.build import build, criterion_config
 from pipeline.detector.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
@@ -32,9 +31,6 @@ def train(config: TrainConfig) -> Summary:
     """
     config = _with_absolute_urls(config)
     plan = make_plan(config, FeatureStore(config.store))
-    # A wrong hyper-parameter must show here, and not in every worker.
-    build(config.model, plan.store.spec.dim, len(plan.labels), bf16=False)
-    criterion_config(config.loss)
     with hold(config.run, "run", "train", config.force):
         return _train(config, plan)
 

@@ -4,9 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from models.detectors import DetectorLossConfig
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.settings import RayConfig
-from pipeline.detector.settings import MergeConfig, WindowConfig
+from pipeline.detector.settings import DetectorSettings
 from pipeline.settings import Settings, Url, force
 
 
@@ -31,14 +32,13 @@ class OptimiserConfig(Settings):
     batch_size: PositiveInt = Field(16, description="windows in a step, over all workers")
 
 
-class TrainConfig(Settings):
+class TrainConfig(DetectorSettings):
     """Settings of jobs/train.py."""
 
     run: Url = Field(description="URL of the folder for checkpoints, metrics and the resolved config")
     store: Url = Field(description="URL of the feature store to train on")
     dataset: DatasetConfig
-    model: dict[str, Any] = Field(description="a detector and its hyper-parameters (configs/model)")
-    loss: dict[str, Any] = Field(description="weights of matching and loss (configs/model)")
+    loss: DetectorLossConfig = Field(discriminator="name", description="weights of matching and loss")
     class_agnostic: bool = Field(
         False, description="train one foreground class instead of the dataset's labels"
     )
@@ -49,10 +49,7 @@ class TrainConfig(Settings):
         "none",
         description="standardise: each feature dimension to mean 0, deviation 1 over the training videos",
     )
-    windows: WindowConfig = WindowConfig()
-    merge: MergeConfig = MergeConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
     seed: int = Field(42, ge=0, description="seed of initialisation, dropout and the order of windows")
     workers: PositiveInt = Field(1, description="training processes")
     cpus_per_worker: PositiveFloat = Field(1.0, description="CPUs, and threads, of a worker")
@@ -68,6 +65,22 @@ class TrainConfig(Settings):
     )
     force: bool = force("run")
     ray: RayConfig = RayConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _loss_is_the_detectors(cls, values: Any) -> Any:
+        """A loss that does not say whose it is, as in runs of earlier versions, is that of the detector."""
+        if not (isinstance(values, dict) and isinstance(values.get("loss"), dict)):
+            return values
+        model = values.get("model")
+        name = model.get("name") if isinstance(model, dict) else getattr(model, "name", None)
+        return values | {"loss": {"name": name} | values["loss"]}
+
+    @model_validator(mode="after")
+    def _loss_fits_the_detector(self) -> "TrainConfig":
+        if self.loss.name != self.model.name:
+            raise ValueError(f"loss.name ({self.loss.name}) must be model.name ({self.model.name})")
+        return self
 
     @model_validator(mode="after")
     def _each_worker_has_a_window(self) -> "TrainConfig":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.criterion import SetCriterion
+from models.criterion import Criterion
 from models.detection import Target, is_finite
 from pipeline.training.workers import Workers
 
@@ -44,7 +44,7 @@ class TrainStep:
     def __init__(
         self,
         model: nn.Module,
-        criterion: SetCriterion,
+        criterion: Criterion,
         optimiser: torch.optim.Optimizer,
         workers: Workers,
         clip_norm: float | None,

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.detection import DetectorOutput, SetPrediction, Target
 
 EMPTY = Target(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
@@ -40,7 +41,7 @@ def test_two_layers_by_hand() -> None:
     first = prediction([[[0.55, 0.95], [0.1, 0.3], [0.4, 0.41]]], [[[0.5, -1.0], [-2.0, 1.0], [-3.0, -3.0]]])
     last = prediction([[[0.6, 1.1], [0.12, 0.3], [0.4, 0.41]]], [[[1.5, -1.0], [-2.0, 2.0], [-3.0, -3.0]]])
     target = Target(torch.tensor([[0.1, 0.35], [0.6, 0.9]]), torch.tensor([1, 0]))
-    losses = SetCriterion(CriterionConfig())(DetectorOutput(layers=(first, last)), [target])
+    losses = SetCriterion(DeformableDETRLossConfig())(DetectorOutput(layers=(first, last)), [target])
 
     expected = {}
     for suffix, layer in (("_layer0", first), ("", last)):
@@ -67,21 +68,21 @@ def test_two_layers_by_hand() -> None:
 def test_without_deep_supervision_only_the_last_layer_counts() -> None:
     output = random_output(3)
     targets = [Target(torch.tensor([[0.2, 0.4]]), torch.tensor([1]))] * 2
-    losses = SetCriterion(CriterionConfig(deep_supervision=False))(output, targets)
+    losses = SetCriterion(DeformableDETRLossConfig(deep_supervision=False))(output, targets)
     assert set(losses) == {"total", "class", "l1", "tiou"}
     losses["total"].backward()
     assert all(layer.segments.grad is None and layer.logits.grad is None for layer in output.layers[:-1])
     assert output.final.logits.grad is not None
-    alone = SetCriterion(CriterionConfig())(DetectorOutput(layers=output.layers[-1:]), targets)
+    alone = SetCriterion(DeformableDETRLossConfig())(DetectorOutput(layers=output.layers[-1:]), targets)
     torch.testing.assert_close(losses["total"], alone["total"])
 
 
 def test_encoder_proposals_add_a_layer_of_another_size_with_a_weight() -> None:
     output, dense = random_output(2), random_output(1, queries=9).final
     targets = [Target(torch.tensor([[0.2, 0.4]]), torch.tensor([1]))] * 2
-    without = SetCriterion(CriterionConfig())(output, targets)["total"]
-    alone = SetCriterion(CriterionConfig())(DetectorOutput(layers=(dense,)), targets)["total"]
-    both = SetCriterion(CriterionConfig(encoder_weight=0.5))(
+    without = SetCriterion(DeformableDETRLossConfig())(output, targets)["total"]
+    alone = SetCriterion(DeformableDETRLossConfig())(DetectorOutput(layers=(dense,)), targets)["total"]
+    both = SetCriterion(DeformableDETRLossConfig(encoder_weight=0.5))(
         DetectorOutput(layers=output.layers, encoder=dense), targets
     )
     torch.testing.assert_close(both["total"], without + 0.5 * alone)
@@ -98,7 +99,7 @@ def some(count: int) -> Target:
 )  # fmt: skip
 def test_loss_and_gradients_stay_finite_and_reach_every_output(make: Callable[[], list[Target]]) -> None:
     output, targets = random_output(2), make()
-    losses = SetCriterion(CriterionConfig())(output, targets)
+    losses = SetCriterion(DeformableDETRLossConfig())(output, targets)
     losses["total"].backward()
     assert all(value.isfinite() for value in losses.values())
     for layer in output.layers:
@@ -114,7 +115,7 @@ def test_loss_and_gradients_stay_finite_and_reach_every_output(make: Callable[[]
 def test_the_callers_count_of_targets_divides() -> None:
     output = random_output(2)
     targets = [some(2), some(1)]
-    criterion = SetCriterion(CriterionConfig())
+    criterion = SetCriterion(DeformableDETRLossConfig())
     own, given = criterion(output, targets), criterion(output, targets, torch.tensor(6.0))
     for name in own:
         torch.testing.assert_close(own[name], 2 * given[name])
@@ -131,7 +132,7 @@ def test_queries_that_are_not_valid_do_not_count() -> None:
     valid = torch.tensor([True, True, True, False]).expand(2, 4)
     masked = DetectorOutput(layers=(SetPrediction(output.final.segments, output.final.logits, valid),))
     fewer = DetectorOutput(layers=(SetPrediction(kept[0][0], kept[1][0], valid[:, :3]),))
-    criterion = SetCriterion(CriterionConfig())
+    criterion = SetCriterion(DeformableDETRLossConfig())
     torch.testing.assert_close(criterion(masked, targets)["total"], criterion(fewer, targets)["total"])
 
 
@@ -146,13 +147,13 @@ def test_queries_that_are_not_valid_do_not_count() -> None:
 )
 def test_impossible_settings_are_named(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        CriterionConfig(**changes)
+        DeformableDETRLossConfig(**changes)
 
 
 def test_half_precision_logits_give_the_same_loss() -> None:
     output, targets = random_output(1), [some(2), some(1)]
     rounded: Tensor = output.final.logits.detach().bfloat16()
-    criterion = SetCriterion(CriterionConfig())
+    criterion = SetCriterion(DeformableDETRLossConfig())
     half = criterion(
         DetectorOutput(layers=(SetPrediction(output.final.segments, rounded, output.final.valid),)), targets
     )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models import DETECTORS, build_detector
+from models.detectors import DETECTORS, build_detector
 from models.detection import decode
 from models.heads import DetectionHead
 

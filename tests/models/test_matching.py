@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.detection import SetPrediction, Target
-from models.losses import SegmentForm, TermWeights
+from models.loss_config import SegmentForm, TermWeights
 from models.matching import match, pad_targets
 
 WEIGHTS = TermWeights(classification=2.0, l1=5.0, tiou=2.0)

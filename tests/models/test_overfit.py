@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from models import DetectorConfig, DualDETRConfig, TP2DETRConfig, build_detector
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target, decode
 from models.parameter_roles import parameter_roles
@@ -22,9 +23,9 @@ CHANGES = {"num_classes": 3, "dim": 64, "num_queries": 12, "dropout": 0.0}
 @pytest.mark.parametrize(
     ("config", "loss_config"),
     [
-        (DeformableDETRConfig.tiny(**CHANGES), CriterionConfig()),
+        (DeformableDETRConfig.tiny(**CHANGES), DeformableDETRLossConfig()),
         (DualDETRConfig.tiny(**CHANGES, decoder_dropout=0.0), LOSS),
-        (TP2DETRConfig.tiny(**CHANGES, num_levels=2), CriterionConfig()),
+        (TP2DETRConfig.tiny(**CHANGES, num_levels=2), DeformableDETRLossConfig()),
     ],
     ids=["deformable_detr", "dualdetr", "tp2detr"],
 )

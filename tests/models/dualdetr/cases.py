@@ -6,7 +6,7 @@ from models.criterion import CriterionConfig
 from models.losses import TermWeights
 
 # DualDETR 3.6.
-LOSS = CriterionConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
+LOSS = DeformableDETRLossConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
 
 ROWS: dict[str, dict[str, Any]] = {
     "Table 4, instance level": {"decoding": "instance", "initialisation": "learnt"},

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 import torch
+from models.dualdetr.queries import streams_of
 from torch import Tensor
 
 from models.dualdetr import DualDETRConfig
 from models.dualdetr.decoder import Decoder, PositionEmbedding
 from models.dualdetr.queries import MIN_WIDTH, Positions, Queries, inside
-from models.dualdetr.streams import streams_of
 from models.levels import Level, Tokens, flatten
 from models.segments import to_centre_width
 from tests.models.test_deformable_detr import restless

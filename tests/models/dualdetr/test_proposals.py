@@ -1,11 +1,11 @@
 import math
 
 import torch
+from models.dualdetr.initialisation import ProposalHead, select
 from torch import Tensor
 
 from models.detection import SetPrediction
 from models.dualdetr import DualDETRConfig
-from models.dualdetr.proposals import ProposalHead, select
 from models.levels import Level, Tokens, flatten
 
 

@@ -2,11 +2,11 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
+from models.dualdetr.queries import Stream
 from torch import Tensor
 
 from models.dualdetr.queries import MIN_WIDTH, Positions, inside
 from models.dualdetr.refinement import ContentRefinement, refine
-from models.dualdetr.streams import Stream
 from models.segments import to_centre_width, to_start_end
 
 share = st.floats(0, 1, width=32)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from models import DETECTORS, build_detector
-from models.criterion import CriterionConfig, SetCriterion
+from models.detectors import DETECTORS, build_detector
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.tp2detr import TP2DETR, TP2DETRConfig
 from tests.models.tp2detr.cases import OTHERS, ROWS, TABLE_4
 from tests.models.tp2detr.test_model import EMPTY, TARGET
@@ -33,7 +34,7 @@ def test_every_setting_learns(changes: dict[str, Any]) -> None:
     model = TP2DETR(TP2DETRConfig.tiny(dropout=0.0, num_levels=3, **changes))
     features, mask = batch()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    criterion, losses = SetCriterion(CriterionConfig()), []
+    criterion, losses = SetCriterion(DeformableDETRLossConfig()), []
     for step in range(20):
         loss = criterion(model(features, mask), [TARGET, EMPTY])
         optimizer.zero_grad()
@@ -55,7 +56,7 @@ def test_each_row_of_table_4_supervises_what_it_says(row: str) -> None:
     model = build_detector(DETECTORS[name][1].tiny(**changes))
     features, mask = batch()
     output = model(features, mask)
-    losses = SetCriterion(CriterionConfig(deep_supervision=deep))(output, [TARGET, EMPTY])
+    losses = SetCriterion(DeformableDETRLossConfig(deep_supervision=deep))(output, [TARGET, EMPTY])
     losses["total"].backward()
     idle = without_gradient(model)
     assert all("decoder.heads.0." in parameter for parameter in idle)

@@ -17,9 +17,9 @@ from models.tp2detr import TP2DETRConfig
         ({"pyramid": "fpn"}, "pyramid='fpn' must be one of direct, convolution, sgp, transformer"),
         ({"stem": "none"}, "stem='none' must be one of auto, paper, released"),
         ({"downsampling": "inside"}, "downsampling='inside' must be one of before, after"),
-        ({"salient_on": "pyramid"}, "salient_on='pyramid' must be one of none, encoder, both"),
-        ({"salient_head": "cnn"}, "salient_head='cnn' must be one of mlp, cnn_max"),
-        ({"salient_upsampling": "cubic"}, "salient_upsampling='cubic'"),
+        ({"salience_on": "pyramid"}, "salience_on='pyramid' must be one of none, encoder, both"),
+        ({"salience_head": "cnn"}, "salience_head='cnn' must be one of mlp, cnn_max"),
+        ({"salience_upsampling": "cubic"}, "salience_upsampling='cubic'"),
     ],
 )
 def test_impossible_settings_are_named(changes: dict[str, Any], message: str) -> None:
@@ -35,8 +35,8 @@ def test_impossible_settings_are_named(changes: dict[str, Any], message: str) ->
         ({"pyramid": "sgp", "alpha": 0.5}, r"alpha=0\.5 needs pyramid='transformer'"),
         ({"pyramid": "sgp", "learnable_alpha": True}, "learnable_alpha=True needs pyramid='transformer'"),
         ({"sgp_kernel": 3}, "sgp_kernel=3 needs pyramid='sgp'"),
-        ({"salient_on": "none", "salient_head": "cnn_max"}, "salient_head='cnn_max' needs salient_on="),
-        ({"salient_on": "encoder", "share_salient_head": False}, "needs salient_on='both'"),
+        ({"salience_on": "none", "salience_head": "cnn_max"}, "salience_head='cnn_max' needs salience_on="),
+        ({"salience_on": "encoder", "share_salience_head": False}, "needs salience_on='both'"),
     ],
 )
 def test_settings_that_would_change_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -46,6 +46,6 @@ def test_settings_that_would_change_nothing_are_refused(changes: dict[str, Any],
 
 def test_what_differs_between_datasets_may_stand_where_nothing_uses_it() -> None:
     config = TP2DETRConfig.tiny(
-        pyramid="direct", salient_on="none", window=17, salient_upsampling="linear", stem="released"
+        pyramid="direct", salience_on="none", window=17, salience_upsampling="linear", stem="released"
     )
     assert config.window == 17

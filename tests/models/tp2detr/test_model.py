@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
 from models.detection import DetectorOutput, Target, decode
 from models.parameter_roles import parameter_roles
@@ -23,7 +24,7 @@ def tiny(**changes: Any) -> TP2DETR:
 
 def learns(model: TP2DETR, output: DetectorOutput, targets: list[Target]) -> dict[str, Tensor]:
     """The losses, after a backward pass that reached every parameter with a number."""
-    losses = SetCriterion(CriterionConfig())(output, targets)
+    losses = SetCriterion(DeformableDETRLossConfig())(output, targets)
     losses["total"].backward()
     assert all(value.isfinite() for value in losses.values())
     for name, parameter in model.named_parameters():
@@ -35,7 +36,7 @@ def learns(model: TP2DETR, output: DetectorOutput, targets: list[Target]) -> dic
 @pytest.mark.parametrize("pyramid", ["direct", "convolution", "sgp", "transformer"])
 def test_a_sample_alone_and_padded_in_a_batch_give_the_same(pyramid: str) -> None:
     """Proposals and salient logits, from one token on, whatever the padding holds."""
-    model = restless(tiny(pyramid=pyramid, salient_upsampling="linear"))
+    model = restless(tiny(pyramid=pyramid, salience_upsampling="linear"))
     samples = [torch.randn(length, 16) for length in (1, 2, 7, 12, 23)]
     rows = [padded(sample, 23, float("nan") if index % 2 else 1e4) for index, sample in enumerate(samples)]
     batch, mask = torch.cat([row for row, _ in rows]), torch.cat([mask for _, mask in rows])
@@ -59,7 +60,7 @@ def test_any_length_learns_with_empty_and_padded_samples(pyramid: str, length: i
     features = torch.randn(4, length, 16).masked_fill(mask[..., None], float("nan"))
     output = model(features, mask)
     assert output.final.valid.sum(dim=1).tolist() == [8, 8, 0, 8]
-    assert {place: saliency.logits.shape for place, saliency in output.saliency.items()} == {
+    assert {place: saliency.logits.shape for place, saliency in output.salience.items()} == {
         "pyramid": (4, length),
         "encoder": (4, length),
     }
@@ -81,29 +82,29 @@ def test_salient_logits_are_for_training_unless_asked_for() -> None:
     model = tiny(dropout=0.0)
     features, mask = torch.randn(2, 20, 16), torch.arange(20) >= torch.tensor([[20], [9]])
     trained = model(features, mask)
-    assert set(trained.saliency) == {"pyramid", "encoder"}
+    assert set(trained.salience) == {"pyramid", "encoder"}
     model.eval()
-    assert model(features, mask).saliency == {}
+    assert model(features, mask).salience == {}
     asked = model.salience(features, mask)
-    for place, saliency in trained.saliency.items():
+    for place, saliency in trained.salience.items():
         torch.testing.assert_close(asked[place].logits, saliency.logits)
     torch.testing.assert_close(model(features, mask).final.logits, trained.final.logits)
 
 
-@pytest.mark.parametrize(("salient_on", "places"), [("none", set()), ("encoder", {"encoder"})])
-def test_only_the_places_that_are_supervised_have_a_head(salient_on: str, places: set[str]) -> None:
-    model = tiny(salient_on=salient_on)
+@pytest.mark.parametrize(("salience_on", "places"), [("none", set()), ("encoder", {"encoder"})])
+def test_only_the_places_that_are_supervised_have_a_head(salience_on: str, places: set[str]) -> None:
+    model = tiny(salience_on=salience_on)
     features, mask = torch.randn(1, 9, 16), torch.zeros(1, 9, dtype=torch.bool)
-    assert set(model(features, mask).saliency) == set(model.salience(features, mask)) == places
+    assert set(model(features, mask).salience) == set(model.salience(features, mask)) == places
 
 
 @pytest.mark.parametrize("num_levels", [1, 3])
-def test_without_pyramid_and_salient_heads_it_is_the_baseline(num_levels: int) -> None:
+def test_without_pyramid_and_salience_heads_it_is_the_baseline(num_levels: int) -> None:
     sizes: dict[str, Any] = {"num_levels": num_levels}
     torch.manual_seed(3)
     baseline = DeformableDETR(DeformableDETRConfig.tiny(**sizes))
     torch.manual_seed(3)
-    ours = TP2DETR(TP2DETRConfig.tiny(pyramid="direct", salient_on="none", **sizes))
+    ours = TP2DETR(TP2DETRConfig.tiny(pyramid="direct", salience_on="none", **sizes))
     assert type(ours.deformable_detr) is DeformableDETR
     features, mask = torch.randn(2, 15, 16), torch.arange(15) >= torch.tensor([[15], [8]])
     left, right = baseline.eval()(features, mask), ours.eval()(features, mask)

@@ -26,8 +26,8 @@ def test_the_model_preset_holds_the_defaults_of_model_and_loss() -> None:
     assert config.model == {"name": "tp2detr"} | {
         key: value for key, value in defaults.items() if key not in ("input_dim", "num_classes")
     }
-    assert criterion_config(config.loss) == CriterionConfig()
-    assert config.loss == dataclasses.asdict(CriterionConfig())
+    assert criterion_config(config.loss) == DeformableDETRLossConfig()
+    assert config.loss == dataclasses.asdict(DeformableDETRLossConfig())
 
 
 @pytest.mark.parametrize("pyramid", ["direct", "convolution", "sgp", "transformer"])
@@ -35,7 +35,7 @@ def test_the_released_code_is_a_preset_with_every_pyramid(pyramid: str) -> None:
     config = composed("model=tp2detr_released_code", f"model.pyramid={pyramid}")
     loss = criterion_config(config.loss)
     assert loss.loss == TermWeights(classification=3.0, l1=5.0, tiou=2.0)
-    assert dataclasses.replace(loss, loss=CriterionConfig().loss) == CriterionConfig()
+    assert dataclasses.replace(loss, loss=DeformableDETRLossConfig().loss) == DeformableDETRLossConfig()
     small = composed("model=tp2detr_released_code", f"model.pyramid={pyramid}", *SMALL)
     detector = build(small.model, input_dim=8, num_classes=1, bf16=False).detector
     assert detector.config == TP2DETRConfig(
@@ -75,7 +75,7 @@ def test_experiments_train_as_the_paper_says(dataset: str, split: int) -> None:
     assert tuple(table_2.values()) == expected
     salient = {"thumos14": (3.0, "nearest"), "activitynet": (2.0, "linear")}[dataset]
     loss = criterion_config(config.loss)
-    assert (loss.salient.weight, detector.config.salient_upsampling) == salient
+    assert (loss.salient.weight, detector.config.salience_upsampling) == salient
     assert loss.loss == TermWeights(classification=2.0, l1=5.0, tiou=2.0)
 
 

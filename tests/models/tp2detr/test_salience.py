@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from models.levels import Level
 from models.tp2detr import TP2DETRConfig
-from models.tp2detr.salience import FusedCNNs, SalientHeads, UnifiedMLP, upsample
+from models.tp2detr.salience import FusedCNNs, SalienceHeads, UnifiedMLP, upsample
 from tests.models.test_deformable_detr import restless
 
 
@@ -93,8 +93,8 @@ def test_adaptive_fusion_starts_as_the_mean() -> None:
 
 @pytest.mark.parametrize("share", [True, False])
 def test_heads_are_shared_or_not(share: bool) -> None:
-    config = TP2DETRConfig.tiny(num_levels=3, share_salient_head=share)
-    heads = restless(SalientHeads(config))
+    config = TP2DETRConfig.tiny(num_levels=3, share_salience_head=share)
+    heads = restless(SalienceHeads(config))
     levels = pyramid_of(9, 9, dim=config.dim)
     found = heads({"pyramid": levels, "encoder": levels})
     same = torch.equal(found["pyramid"].logits, found["encoder"].logits)

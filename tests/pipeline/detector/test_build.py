@@ -25,7 +25,7 @@ def test_the_preset_is_the_papers_and_complete() -> None:
     assert config.model == {"name": "deformable_detr"} | {
         key: value for key, value in defaults.items() if key not in ("input_dim", "num_classes")
     }
-    assert criterion_config(config.loss) == CriterionConfig()
+    assert criterion_config(config.loss) == DeformableDETRLossConfig()
     # All that the detector uses: it has no salient head.
     assert set(config.loss) == {field.name for field in dataclasses.fields(CriterionConfig)} - {"salient"}
 

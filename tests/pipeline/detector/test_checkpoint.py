@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.detection import Target
 from pipeline import storage
 from pipeline.detector.build import build
@@ -51,7 +52,7 @@ class Trainee:
         torch.manual_seed(seed)
         self.model: NormalisedDetector = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
         self.optimiser = build_optimiser(self.model, OptimiserConfig(lr=1e-2))
-        criterion = SetCriterion(CriterionConfig())
+        criterion = SetCriterion(DeformableDETRLossConfig())
         alone = Workers(rank=0, size=1, device=torch.device("cpu"))
         self.step = TrainStep(self.model, criterion, self.optimiser, alone, clip_norm=0.1)
 

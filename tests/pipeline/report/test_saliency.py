@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.image import imread
 
-from pipeline.report.saliency import SalientPanel, draw_saliency, rows_without_overlap, saliency_figure
+from pipeline.report.salience import SalientPanel, draw_saliency, rows_without_overlap, saliency_figure
 
 TIMES = np.arange(20) * 0.5 + 0.25
 

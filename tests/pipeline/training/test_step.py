@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.criterion import CriterionConfig, SetCriterion
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.detection import Target
 from pipeline.detector.build import build
 from pipeline.detector.normalisation import NormalisedDetector
@@ -41,7 +42,7 @@ def detector(model: Mapping[str, Any] = TINY_MODEL) -> NormalisedDetector:
 
 def step_of(model: NormalisedDetector, workers: Workers, clip_norm: float | None = None) -> TrainStep:
     optimiser = build_optimiser(model, OptimiserConfig(lr=1e-3))
-    return TrainStep(model, SetCriterion(CriterionConfig()), optimiser, workers, clip_norm)
+    return TrainStep(model, SetCriterion(DeformableDETRLossConfig()), optimiser, workers, clip_norm)
 
 
 def batch() -> tuple[Tensor, list[Target]]:

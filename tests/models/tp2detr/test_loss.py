@@ -5,11 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.tp2detr.loss import SalienceConfig, foreground, salience_loss
 
-from models.criterion import CriterionConfig, SetCriterion
-from models.detection import DetectorOutput, Saliency, SetPrediction, Target
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
+from models.detection import DetectorOutput, Salience, SetPrediction, Target
 from models.matching import pad_targets
-from models.salient_loss import SalientConfig, foreground, salient_loss
 
 EMPTY = Target(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
 CPU = torch.device("cpu")
@@ -19,12 +20,12 @@ def target(*segments: tuple[float, float]) -> Target:
     return Target(torch.tensor(segments).view(-1, 2), torch.zeros(len(segments), dtype=torch.long))
 
 
-def output_of(saliency: dict[str, Saliency]) -> DetectorOutput:
+def output_of(saliency: dict[str, Salience]) -> DetectorOutput:
     """Proposals that do not matter, with these salient logits."""
     batch = len(next(iter(saliency.values())).logits)
     segments = torch.tensor([[0.2, 0.6]]).expand(batch, 1, 2)
     layer = SetPrediction(segments, torch.zeros(batch, 1, 1), torch.ones(batch, 1, dtype=torch.bool))
-    return DetectorOutput(layers=(layer,), saliency=saliency)
+    return DetectorOutput(layers=(layer,), salience=saliency)
 
 
 def masked(lengths: list[int], total: int) -> torch.Tensor:
@@ -60,11 +61,11 @@ def test_the_loss_by_hand(form: Any, over_time: Any) -> None:
     lengths, total = [8, 3, 0], 8
     targets = [target((0.3, 0.5), (0.45, 0.8)), target((0.1, 0.4)), target((0.1, 0.4))]
     logits = torch.randn(3, total, requires_grad=True)
-    saliency = Saliency(logits, masked(lengths, total))
-    loss = salient_loss(
+    saliency = Salience(logits, masked(lengths, total))
+    loss = salience_loss(
         saliency,
         pad_targets(targets, CPU),
-        SalientConfig(form=form, over_time=over_time),
+        SalienceConfig(form=form, over_time=over_time),
         focal_alpha=0.3,
         focal_gamma=1.5,
     )
@@ -91,18 +92,18 @@ def test_the_loss_by_hand(form: Any, over_time: Any) -> None:
 def test_the_criterion_weighs_each_place() -> None:
     torch.manual_seed(0)
     mask = masked([8, 5], 8)
-    saliency = {place: Saliency(torch.randn(2, 8), mask) for place in ("pyramid", "encoder")}
+    saliency = {place: Salience(torch.randn(2, 8), mask) for place in ("pyramid", "encoder")}
     targets = [target((0.3, 0.5), (0.6, 0.7)), target((0.1, 0.4))]
-    with_salience = SetCriterion(CriterionConfig())(output_of(saliency), targets)
-    without = SetCriterion(CriterionConfig(salient=SalientConfig(weight=0.0)))(output_of(saliency), targets)
+    with_salience = SetCriterion(DeformableDETRLossConfig())(output_of(saliency), targets)
+    without = SetCriterion(DeformableDETRLossConfig(salient=SalienceConfig(weight=0.0)))(output_of(saliency), targets)
     for place, found in saliency.items():
-        alone = salient_loss(
-            found, pad_targets(targets, CPU), SalientConfig(), focal_alpha=0.25, focal_gamma=2.0
+        alone = salience_loss(
+            found, pad_targets(targets, CPU), SalienceConfig(), focal_alpha=0.25, focal_gamma=2.0
         )
         torch.testing.assert_close(with_salience[f"salient_{place}"], alone / 3)  # three targets
     expected = 3 * (0.5 * with_salience["salient_pyramid"] + 1.5 * with_salience["salient_encoder"])
     torch.testing.assert_close(with_salience["total"] - without["total"], expected)
-    only = SetCriterion(CriterionConfig())(output_of({"encoder": saliency["encoder"]}), targets)
+    only = SetCriterion(DeformableDETRLossConfig())(output_of({"encoder": saliency["encoder"]}), targets)
     assert {name for name in only if name.startswith("salient")} == {"salient_encoder"}
 
 
@@ -110,11 +111,11 @@ def test_shares_of_a_batch_add_up_however_much_padding_each_has() -> None:
     torch.manual_seed(0)
     logits, mask = torch.randn(3, 9), masked([9, 4, 6], 9)
     targets = [target((0.3, 0.5)), target((0.1, 0.4), (0.6, 0.7)), EMPTY]
-    criterion = SetCriterion(CriterionConfig())
-    whole = criterion(output_of({"encoder": Saliency(logits, mask)}), targets, num_targets=1)
+    criterion = SetCriterion(DeformableDETRLossConfig())
+    whole = criterion(output_of({"encoder": Salience(logits, mask)}), targets, num_targets=1)
     parts = [
         criterion(
-            output_of({"encoder": Saliency(logits[rows, :length], mask[rows, :length])}),
+            output_of({"encoder": Salience(logits[rows, :length], mask[rows, :length])}),
             targets[rows],
             num_targets=1,
         )
@@ -130,10 +131,10 @@ def test_half_precision_and_junk_in_padding_do_not_matter() -> None:
     junk = logits.masked_fill(mask, float("nan")).requires_grad_()
     truth = pad_targets([target((0.3, 0.5)), EMPTY], CPU)
     options = {"focal_alpha": 0.25, "focal_gamma": 2.0}
-    loss = salient_loss(Saliency(junk, mask), truth, SalientConfig(), **options)
+    loss = salience_loss(Salience(junk, mask), truth, SalienceConfig(), **options)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(
-        loss, salient_loss(Saliency(logits.float(), mask), truth, SalientConfig(), **options)
+        loss, salience_loss(Salience(logits.float(), mask), truth, SalienceConfig(), **options)
     )
     loss.backward()
     assert junk.grad is not None
@@ -151,4 +152,4 @@ def test_half_precision_and_junk_in_padding_do_not_matter() -> None:
 )
 def test_impossible_settings_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SalientConfig(**changes)
+        SalienceConfig(**changes)

@@ -1,11 +1,9 @@
-"""Deformable DETR along time: the baseline that DualDETR and TP2-DETR both start from."""
-
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+"""The baseline's network, from features to proposals."""
 
 import torch
 from torch import Tensor, nn
 
+from models.deformable_detr.config import DeformableConfig
 from models.detection import DetectorOutput, SetPrediction
 from models.heads import DetectionHead
 from models.levels import Level, Tokens
@@ -15,52 +13,6 @@ from models.segments import to_start_end
 from models.transformer import DecoderLayer, Encoder
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeformableDETRConfig:
-    """Hyper-parameters; the defaults are TP2-DETR's for THUMOS14. "Released code" is TP2-DETR's.
-
-    `num_levels=4` is TP2-DETR's "direct downsampling" variant.
-    """
-
-    num_classes: int = 1  # TP2-DETR 3.3: one class, "any action"; otherwise the data's
-    input_dim: int = 512  # TP2-DETR 4: CLIP ViT-B/16; otherwise the features'
-    dim: int = 512  # unstated; follows the released code
-    num_heads: int = 8  # unstated; follows the released code
-    ffn_dim: int = 2048  # unstated; follows the released code
-    encoder_layers: int = 3  # TP2-DETR Table 2 (ActivityNet: 2)
-    decoder_layers: int = 5  # TP2-DETR Table 2 (ActivityNet: 3)
-    num_levels: int = 1  # TP2-DETR Table 4: the baseline has no pyramid
-    encoder_points: int = 4  # TP2-DETR Table 2, "reference points", per head and level
-    decoder_points: int = 4  # TP2-DETR Table 2 (ActivityNet: 6)
-    num_queries: int = 40  # TP2-DETR Table 2 (ActivityNet: 30)
-    dropout: float = 0.1  # unstated; follows the released code
-    refine: bool = True  # unstated; the released code refines and detaches the references after every layer
-    class_prior: float = 0.01  # unstated; follows the released code (bias -log 99)
-    width_bias: float = -2.0  # unstated; follows the released code: first widths are sigmoid(-2) = 0.12
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and value < 1:
-                raise ValueError(f"{field.name}={value} must be at least 1")
-        if self.dim % self.num_heads:
-            raise ValueError(f"num_heads={self.num_heads} must divide dim={self.dim}")
-        if self.dim % 2:
-            raise ValueError(f"dim={self.dim} must be even (sine positions)")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
-        if not 0 < self.class_prior < 1:
-            raise ValueError(f"class_prior={self.class_prior} must lie strictly between 0 and 1")
-
-    @classmethod
-    def tiny(cls, **changes: Any) -> Self:
-        """A model small enough for tests; `changes` overrides single fields."""
-        small = cls(
-            input_dim=16, dim=32, num_heads=4, ffn_dim=64, encoder_layers=1, decoder_layers=2, num_queries=8
-        )
-        return replace(small, **changes)
-
-
 class DeformableDETR(nn.Module):
     """Features -> (projection) -> pyramid -> deformable encoder -> decoder of learned queries.
 
@@ -68,12 +20,13 @@ class DeformableDETR(nn.Module):
     downsampling unless another one is given.
     """
 
-    def __init__(self, config: DeformableDETRConfig, pyramid: nn.Module | None = None) -> None:
+    def __init__(
+        self, config: DeformableConfig, input_dim: int, num_classes: int, pyramid: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.config = config
-        self.projection = (
-            nn.Identity() if config.input_dim == config.dim else InputProjection(config.input_dim, config.dim)
-        )
+        self.input_dim = input_dim
+        self.projection = nn.Identity() if input_dim == config.dim else InputProjection(input_dim, config.dim)
         self.pyramid = DirectPyramid(config.num_levels) if pyramid is None else pyramid
         self.encoder = Encoder(
             dim=config.dim,
@@ -84,7 +37,7 @@ class DeformableDETR(nn.Module):
             num_points=config.encoder_points,
             dropout=config.dropout,
         )
-        self.decoder = QueryDecoder(config)
+        self.decoder = QueryDecoder(config, num_classes)
 
     def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:
         """Detect.
@@ -101,9 +54,9 @@ class DeformableDETR(nn.Module):
 
     def encode(self, features: Tensor, padding_mask: Tensor) -> tuple[list[Level], Tokens]:
         """The same arguments to the levels of the pyramid and their tokens, encoded."""
-        if features.shape[-1] != self.config.input_dim:
+        if features.shape[-1] != self.input_dim:
             raise ValueError(
-                f"input_dim={self.config.input_dim}, but the features have {features.shape[-1]} channels"
+                f"input_dim={self.input_dim}, but the features have {features.shape[-1]} channels"
             )
         # Zeroed first: a NaN in padding would reach the gradient of the projection through 0 * NaN.
         features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))
@@ -114,7 +67,7 @@ class DeformableDETR(nn.Module):
 class QueryDecoder(nn.Module):
     """Learned queries, decoded layer by layer, with a head of its own after each layer."""
 
-    def __init__(self, config: DeformableDETRConfig) -> None:
+    def __init__(self, config: DeformableConfig, num_classes: int) -> None:
         super().__init__()
         self.refine = config.refine
         self.position = nn.Parameter(torch.randn(config.num_queries, config.dim))
@@ -137,7 +90,7 @@ class QueryDecoder(nn.Module):
         self.heads = nn.ModuleList(
             DetectionHead(
                 config.dim,
-                config.num_classes,
+                num_classes,
                 config.class_prior,
                 width_bias=0.0 if config.refine and layer > 0 else config.width_bias,
             )

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import DETECTORS, build_detector
-from models.criterion import CriterionConfig, SetCriterion
+from models.detectors import DETECTORS, build_detector
+from models.criterion import SetCriterion
+from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
 from models.detection import DetectorOutput, Target
 from models.parameter_roles import parameter_roles
@@ -70,7 +71,7 @@ def test_a_sample_of_padding_only_has_no_valid_proposal_and_harms_no_other() -> 
     output = model(features, mask)
     assert output.final.valid.tolist() == [[True] * 8, [False] * 8]
     assert output.final.segments.isfinite().all()
-    losses = SetCriterion(CriterionConfig())(
+    losses = SetCriterion(DeformableDETRLossConfig())(
         output, [Target(torch.tensor([[0.1, 0.3]]), torch.tensor([0]))] * 2
     )
     losses["total"].backward()
@@ -81,7 +82,7 @@ def test_junk_in_padding_does_not_reach_gradients() -> None:
     model = build_detector(DeformableDETRConfig.tiny())
     features, mask = padded(torch.randn(5, 16), 9, junk=float("nan"))
     output = model(features, mask)
-    SetCriterion(CriterionConfig())(output, [Target(torch.tensor([[0.1, 0.3]]), torch.tensor([0]))])[
+    SetCriterion(DeformableDETRLossConfig())(output, [Target(torch.tensor([[0.1, 0.3]]), torch.tensor([0]))])[
         "total"
     ].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
@@ -142,7 +143,7 @@ def test_bfloat16_autocast_trains_and_stays_near_float32(num_levels: int) -> Non
         output = model(features, mask)
     assert output.final.segments.dtype == torch.float32
     assert (output.layers[0].segments - exact.layers[0].segments).abs().max() < 0.05
-    SetCriterion(CriterionConfig())(output, targets)["total"].backward()
+    SetCriterion(DeformableDETRLossConfig())(output, targets)["total"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
@@ -194,4 +195,4 @@ def test_every_detector_is_built_from_its_config() -> None:
     for detector, config_type in DETECTORS.values():
         assert type(build_detector(config_type.tiny())) is detector
     with pytest.raises(TypeError, match="CriterionConfig"):
-        build_detector(CriterionConfig())
+        build_detector(DeformableDETRLossConfig())

@@ -1,0 +1,76 @@
+"""The detectors: name -> its config, the config of its loss, and what they describe.
+
+Configs import no torch, so that settings are checked and `--help` is printed at once; the networks are imported when
+one is built.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.deformable_detr.config import DeformableDETRConfig, DeformableDETRLossConfig
+from models.dualdetr.config import DualDETRConfig, DualDETRLossConfig
+from models.tp2detr.config import TP2DETRConfig, TP2DETRLossConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.criterion import Criterion
+
+DetectorConfig = DeformableDETRConfig | DualDETRConfig | TP2DETRConfig
+DetectorLossConfig = DeformableDETRLossConfig | DualDETRLossConfig | TP2DETRLossConfig
+
+
+@dataclass(frozen=True)
+class DetectorKind:
+    """A detector: types of its config and of its loss's, and what imports its network and its criterion."""
+
+    config: type[DetectorConfig]
+    loss: type[DetectorLossConfig]
+    load: Callable[[], "tuple[Callable[..., nn.Module], Callable[..., Criterion]]"]
+
+
+def _deformable_detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.criterion import SetCriterion
+    from models.deformable_detr.model import DeformableDETR
+
+    return DeformableDETR, SetCriterion
+
+
+def _dualdetr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.criterion import SetCriterion
+    from models.dualdetr.model import DualDETR
+
+    return DualDETR, SetCriterion
+
+
+def _tp2detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.tp2detr.loss import TP2DETRCriterion
+    from models.tp2detr.model import TP2DETR
+
+    return TP2DETR, TP2DETRCriterion
+
+
+DETECTORS = {
+    "deformable_detr": DetectorKind(DeformableDETRConfig, DeformableDETRLossConfig, _deformable_detr),
+    "dualdetr": DetectorKind(DualDETRConfig, DualDETRLossConfig, _dualdetr),
+    "tp2detr": DetectorKind(TP2DETRConfig, TP2DETRLossConfig, _tp2detr),
+}
+
+
+def build_detector(config: DetectorConfig, input_dim: int, num_classes: int) -> "nn.Module":
+    """The detector that `config` describes, freshly initialised.
+
+    Args:
+        config: its hyper-parameters.
+        input_dim: width of the features.
+        num_classes: classes to tell apart.
+    """
+    detector, _ = DETECTORS[config.name].load()
+    return detector(config, input_dim, num_classes)
+
+
+def build_criterion(config: DetectorLossConfig) -> "Criterion":
+    """What turns the output of the detector that `config` names, and the truth, into a loss."""
+    _, criterion = DETECTORS[config.name].load()
+    return criterion(config)
