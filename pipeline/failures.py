@@ -1,9 +1,12 @@
 """Failures are data: one row for each thing that was lost, in `<store>/failures/`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import pyarrow as pa
+
+from pipeline import parquet, storage
 
 
 class FailureKind(StrEnum):
@@ -47,10 +50,18 @@ class Failure:
     message: str
 
 
-def failures_table(failures: list[Failure]) -> pa.Table:
+def failures_table(failures: Sequence[Failure]) -> pa.Table:
     """Arrow table of `FAILURES_SCHEMA`, in the order given."""
     rows = [
         {"video_id": f.video_id, "uri": f.uri, "stage": f.stage, "kind": str(f.kind), "message": f.message}
         for f in failures
     ]
     return pa.Table.from_pylist(rows, schema=FAILURES_SCHEMA)
+
+
+def replace_failures(url: str, failures: Sequence[Failure]) -> None:
+    """Let the file at `url` hold these, or be away where there are none. Raises as storage does."""
+    if failures:
+        parquet.write_table(url, failures_table(failures))
+    else:
+        storage.remove(url)

@@ -143,7 +143,9 @@ def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], c
 
 def _meaning(field: FieldInfo) -> str:
     choices = choices_of(field)
-    return f"{field.description or ''} [{', '.join(choices)}]" if len(choices) > 1 else field.description or ""
+    return (
+        f"{field.description or ''} [{', '.join(choices)}]" if len(choices) > 1 else field.description or ""
+    )
 
 
 def _leaves(key: str, values: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:

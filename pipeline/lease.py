@@ -7,7 +7,6 @@ number goes to the job that waited.
 """
 
 import _thread
-import json
 import logging
 import os
 import socket
@@ -16,13 +15,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline import stopping, storage
 from pipeline.errors import InputError
 from pipeline.outages import OutageError
+from pipeline.records import DamagedRecordError, parse_record, record_bytes
 from pipeline.summary import EXIT_BAD_INPUT
 
 logger = logging.getLogger(__name__)
@@ -56,9 +56,6 @@ class Lease:
     since: str
     signs: int = 0
     ended: bool = False
-
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self), indent=1).encode()
 
     def __str__(self) -> str:
         return f"{self.job} (process {self.pid} on {self.host}, since {self.since})"
@@ -98,7 +95,7 @@ def _acquire(url: str, name: str, job: str, force: bool) -> tuple[int, Lease]:
         if lease is not None and not lease.ended and not force:
             _wait_for_death(url, number, lease, name)
         mine = _mine(job)
-        if storage.create_exclusively(_file(url, number + 1), mine.to_json()):
+        if storage.create_exclusively(_file(url, number + 1), record_bytes(mine)):
             _forget_below(url, number + 1)
             return number + 1, mine
         # Somebody was faster: that one lives, or has done its work already.
@@ -167,7 +164,7 @@ class _Holder:
                 logger.warning("cannot sign the lease: %s", error)
 
     def _write(self, lease: Lease) -> None:
-        storage.write_bytes(_file(self._url, self._number), lease.to_json())
+        storage.write_bytes(_file(self._url, self._number), record_bytes(lease))
 
 
 def _highest(url: str) -> tuple[int, Lease | None]:
@@ -178,9 +175,9 @@ def _highest(url: str) -> tuple[int, Lease | None]:
     number = max(numbers)
     name = _file(url, number)
     try:
-        return number, Lease(**json.loads(storage.read_bytes(name)))
-    except (ValueError, TypeError) as error:
-        if isinstance(error, InputError) and storage.exists(name):
+        return number, parse_record(storage.read_bytes(name), name, Lease, "a lease")
+    except InputError as error:
+        if not isinstance(error, DamagedRecordError) and storage.exists(name):
             raise
         return number, None  # of another version, or overtaken meanwhile
 

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-import pyarrow.parquet as pq
-
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -49,8 +47,7 @@ class _RowCounter:
     def update(self) -> int:
         for file in storage.list_files(self.folder):
             if file.url not in self.seen and not file.url.endswith(".pending.parquet"):
-                with storage.open_read(file.url) as stream:
-                    self.rows += pq.read_metadata(stream).num_rows
+                self.rows += parquet.read_file(file.url, lambda opened: opened.metadata.num_rows)
                 self.seen.add(file.url)
         return self.rows
 

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 from pyarrow.fs import FileSelector, FileSystem, FileType
-from ray.data.checkpoint import CheckpointConfig
-from ray.data.checkpoint.checkpoint_filter import IdColumnCheckpointManager
+from ray.data.checkpoint import CheckpointConfig, IdColumnCheckpointManager
 from ray.data.checkpoint.checkpoint_writer import PENDING_CHECKPOINT_SUFFIX
 
 from pipeline import storage

@@ -5,9 +5,9 @@ import os
 import sys
 
 import ray
-from ray.data._internal.issue_detection.detectors.high_memory_detector import HighMemoryIssueDetector
 
 from pipeline import stopping
+from pipeline.cluster.insides import TALKATIVE, TELLING_FAILURES, own_node
 from pipeline.cluster.settings import RayConfig
 from pipeline.cluster.watch import check_room, watch
 from pipeline.errors import InputError
@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 # Stages of a streaming graph (reading, filtering, decoding, actors, writing) each need a slot to make progress.
 _LEAST_SLOTS = 4
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-_TELLING_FAILURES = ("ray.data.exceptions", "ray.data._internal.execution.streaming_executor_state")
 # Ray prints the native stack of a process that gets SIGTERM, as any job does that is to end.
 _NO_NATIVE_STACKS = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
 
@@ -67,7 +66,7 @@ def _start(config: RayConfig) -> None:
         include_dashboard=False,
         logging_level=logging.WARNING,
     )
-    watch(ray._private.worker._global_node)
+    watch(own_node())
     few = f", the fewest with which all stages of a job can run, not {config.cpus}"
     logger.info(
         "started a local Ray with %d slots for CPUs%s; ray.address=auto joins one that runs already",
@@ -84,12 +83,11 @@ def quiet_data_progress() -> None:
     context.enable_progress_bars = sys.stdout.isatty()
     context.print_on_execution_start = False
     # It advises changes to `memory=`, which here is a share of the node and not a limit.
-    detectors = context.issue_detectors_config.detectors
-    context.issue_detectors_config.detectors = [d for d in detectors if d is not HighMemoryIssueDetector]
+    context.issue_detectors_config.high_memory_detector_config.detection_time_interval_s = -1
     logging.getLogger("ray.data").setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    for name in _TELLING_FAILURES:
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in TELLING_FAILURES:
         logging.getLogger(name).addFilter(_hide_from_console)
 
 

@@ -9,7 +9,6 @@ files are not so is damaged. Nothing in them is ever executed when they are read
 """
 
 import hashlib
-import json
 import posixpath
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from pipeline import storage
 from pipeline.detector.earlier import tensors_in_todays_names
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
+from pipeline.records import DamagedRecordError, parse_record, record_bytes, write_record
 
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 _INFO = "checkpoint.json"
@@ -62,7 +62,7 @@ class Progress:
 
     epoch: int
     step: int
-    history: tuple[dict[str, float], ...]
+    history: tuple[dict[str, int | float], ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,19 @@ class CheckpointInfo:
         return self.files[_WEIGHTS].sha256
 
 
+@dataclass(frozen=True)
+class _Description:
+    """`checkpoint.json`."""
+
+    format: int
+    progress: Progress
+    labels: tuple[str, ...]
+    feature_digest: str
+    feature_spec: dict[str, Any]
+    config: dict[str, Any]
+    files: dict[str, StoredTensors]
+
+
 def save_checkpoint(
     url: str,
     *,
@@ -115,17 +128,17 @@ def save_checkpoint(
     files = {}
     for name, content in contents.items():
         storage.write_bytes(storage.join(url, name), content)
-        files[name] = asdict(StoredTensors(len(content), hashlib.sha256(content).hexdigest()))
-    info = {
-        "format": _FORMAT,
-        "progress": asdict(progress),
-        "labels": labels,
-        "feature_digest": feature_spec.digest,
-        "feature_spec": json.loads(feature_spec.to_json()),
-        "config": config,
-        "files": files,
-    }
-    storage.write_bytes(storage.join(url, _INFO), json.dumps(info, indent=1).encode())
+        files[name] = StoredTensors(len(content), hashlib.sha256(content).hexdigest())
+    description = _Description(
+        format=_FORMAT,
+        progress=progress,
+        labels=labels,
+        feature_digest=feature_spec.digest,
+        feature_spec=asdict(feature_spec),
+        config=config,
+        files=files,
+    )
+    write_record(storage.join(url, _INFO), description)
 
 
 def read_info(url: str) -> CheckpointInfo:
@@ -138,22 +151,16 @@ def read_info(url: str) -> CheckpointInfo:
     if not storage.exists(name):
         raise InputError(f"{url}: no checkpoint there ({_INFO} is missing)")
     try:
-        values = json.loads(storage.read_bytes(name))
-        if values["format"] != _FORMAT:
-            raise InputError(f"{name}: has format {values['format']}, this version of raytad reads {_FORMAT}")
-        progress, files = values["progress"], values["files"]
-        return CheckpointInfo(
-            url=url,
-            progress=Progress(progress["epoch"], progress["step"], tuple(progress["history"])),
-            labels=tuple(values["labels"]),
-            feature_spec=FeatureSpec.from_json(json.dumps(values["feature_spec"]).encode(), name),
-            config=values["config"],
-            files={name: StoredTensors(**files[name]) for name in TO_RESUME},
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise DamagedError(f"{name}: damaged (not a checkpoint's description: {error!r})") from error
+        stored = parse_record(storage.read_bytes(name), name, _Description, "a checkpoint's description")
+        if stored.format != _FORMAT:
+            raise InputError(f"{name}: has format {stored.format}, this version of raytad reads {_FORMAT}")
+        missing = set(TO_RESUME) - stored.files.keys()
+        if missing:
+            raise DamagedError(f"{name}: damaged (says nothing of {', '.join(sorted(missing))})")
+        spec = FeatureSpec.from_json(record_bytes(stored.feature_spec), name)
+    except DamagedRecordError as error:
+        raise DamagedError(str(error)) from error
+    return CheckpointInfo(url, stored.progress, stored.labels, spec, stored.config, stored.files)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.differences import differences
 from pipeline.features.timeline import Timeline
+from pipeline.records import DamagedRecordError, parse_record
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,18 @@ class FeatureSpec:
 
     @classmethod
     def from_json(cls, content: bytes, name: str) -> "FeatureSpec":
-        """Read `to_json`'s form. Raises InputError naming the file `name` where it is something else."""
+        """Read `to_json`'s form. Raises DamagedRecordError naming the file `name` where it is something else."""
+        values = parse_record(content, name, dict[str, Any], "a feature specification")
         try:
-            values = json.loads(content)
-            return cls(**(values | {"timeline": Timeline(**values["timeline"])}))
+            return cls(
+                **(values | {"timeline": Timeline(**values["timeline"])})
+            )  # as written: digests are of texts
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{name}: not a feature specification ({error})") from error
+            raise DamagedRecordError(f"{name}: damaged, not a feature specification ({error})") from error
 
     def differences(self, other: "FeatureSpec") -> list[str]:
         """One text for each field in which `other` differs: `timeline.stride: 8 here, 4 there`."""
-        mine, theirs = _flat(asdict(self)), _flat(asdict(other))
         return [
-            f"{key}: {mine.get(key)} here, {theirs.get(key)} there"
-            for key in sorted(mine.keys() | theirs.keys())
-            if mine.get(key) != theirs.get(key)
+            f"{key}: {mine} here, {theirs} there"
+            for key, (mine, theirs) in differences(asdict(self), asdict(other)).items()
         ]
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat

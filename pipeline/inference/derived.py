@@ -1,10 +1,10 @@
 """Predictions that a job makes for itself, of a run of its own: they follow the run when it is trained further."""
 
-import json
 import logging
 
 from pipeline import storage
 from pipeline.detector.trained import find_checkpoint
+from pipeline.records import read_record
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +23,10 @@ def discard_outdated(out: str, run: str) -> bool:
     Raises InputError where the run has no whole checkpoint.
     """
     provenance = storage.join(out, _PROVENANCE)
-    if not storage.exists(provenance):
+    before = read_record(provenance, dict, "predict's provenance")
+    if before is None:
         return False
-    before = json.loads(storage.read_bytes(provenance)).get("checkpoint_digest")
-    if before == find_checkpoint(run, None).digest:
+    if before.get("checkpoint_digest") == find_checkpoint(run, None).digest:
         return False
     logger.info("%s: of an earlier checkpoint of %s, and made anew", out, run)
     for name in _MADE_BY_PREDICT:

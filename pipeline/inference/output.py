@@ -11,7 +11,6 @@
 <out>/complete.json     counts; there when the last predict came to its end (`pipeline.segments.completeness`)
 """
 
-import json
 import logging
 import posixpath
 from collections.abc import Sequence
@@ -24,8 +23,10 @@ import pyarrow.compute as pc
 
 from pipeline import parquet, storage
 from pipeline.detector.settings import MergeConfig
+from pipeline.differences import differences
 from pipeline.errors import InputError
-from pipeline.failures import Failure, failures_table
+from pipeline.failures import Failure, replace_failures
+from pipeline.records import DamagedRecordError, parse_record, read_record, record_bytes, write_record
 from pipeline.segments.tables import flatten
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,12 @@ class Provenance:
     merge: MergeConfig
     window_last: str | None = None
 
+    def as_tree(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self) | {"merge": self.merge.model_dump()}
+
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self) | {"merge": self.merge.model_dump()}, indent=1).encode()
+        return record_bytes(self.as_tree())
 
     def metadata(self) -> dict[str, bytes]:
         """The schema metadata of tables with this provenance."""
@@ -81,11 +86,10 @@ class PredictionFolder:
         name = storage.join(self.url, "provenance.json")
         if storage.create_exclusively(name, provenance.to_json()):
             return
-        before, now = _flat(storage.read_bytes(name)), _flat(provenance.to_json())
+        held = parse_record(storage.read_bytes(name), name, dict, "predict's provenance")
         changed = [
-            f"{key} was {before.get(key)}, is {now.get(key)}"
-            for key in sorted((before.keys() | now.keys()) - {"checkpoint"})
-            if before.get(key) != now.get(key)
+            f"{key} was {before}, is {now}"
+            for key, (before, now) in differences(held, provenance.as_tree(), {"checkpoint"}).items()
         ]
         if changed:
             own = self.folder("detector")
@@ -129,10 +133,13 @@ class PredictionFolder:
 
     def lacks_segments(self) -> bool:
         """Whether `segments/` may not tell all that is in `predictions/`, or some of it twice."""
-        told = storage.join(self.url, _FLATTENED)
-        if not storage.exists(told) or self.names("segments") != self.names("predictions"):
+        if self.names("segments") != self.names("predictions"):
             return True
-        return set(json.loads(storage.read_bytes(told))) != self.names("predictions")
+        try:
+            told = read_record(storage.join(self.url, _FLATTENED), list[str], "a list of files")
+        except DamagedRecordError:
+            return True  # it is made anew
+        return told is None or set(told) != self.names("predictions")
 
     def write_segments(self) -> None:
         """Make `segments/` say what `predictions/` says; each video once."""
@@ -151,24 +158,12 @@ class PredictionFolder:
             seen = pa.concat_arrays([seen, predictions["video_id"].combine_chunks()])
             name = storage.join(self.folder("segments"), posixpath.basename(url))
             parquet.write_table(name, flatten(predictions))
-        names = sorted(self.names("predictions"))
-        storage.write_bytes(storage.join(self.url, _FLATTENED), json.dumps(names, indent=1).encode())
+        write_record(storage.join(self.url, _FLATTENED), sorted(self.names("predictions")))
 
     def write_failures(self, failures: Sequence[Failure]) -> None:
         """Replace `failures/` by these."""
-        url = storage.join(self.folder("failures"), "predict.parquet")
-        if failures:
-            parquet.write_table(url, failures_table(list(failures)))
-        else:
-            storage.remove(url)
+        replace_failures(storage.join(self.folder("failures"), "predict.parquet"), failures)
 
     def names(self, folder: str) -> set[str]:
         """Names of the Parquet files in one of the folders."""
         return {posixpath.basename(url) for url in parquet.list_parquet(self.folder(folder))}
-
-
-def _flat(content: bytes) -> dict[str, Any]:
-    values = json.loads(content)
-    return {key: value for key, value in values.items() if key != "merge"} | {
-        f"merge.{key}": value for key, value in values["merge"].items()
-    }

@@ -1,10 +1,9 @@
 """Whether a folder of predictions is whole: `<out>/complete.json` is there when its last predict came to its end."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pipeline import storage
-from pipeline.errors import InputError
+from pipeline.records import read_record, write_record
 
 _RECORD = "complete.json"
 
@@ -25,7 +24,7 @@ def mark_begun(out: str) -> None:
 
 def mark_complete(out: str, completeness: Completeness) -> None:
     """Every video of the store has been dealt with, and `segments/` says what `predictions/` says."""
-    storage.write_bytes(storage.join(out, _RECORD), json.dumps(asdict(completeness), indent=1).encode())
+    write_record(storage.join(out, _RECORD), completeness)
 
 
 def read_completeness(out: str) -> Completeness | None:
@@ -33,12 +32,4 @@ def read_completeness(out: str) -> Completeness | None:
 
     Raises InputError where it is damaged.
     """
-    url = storage.join(out, _RECORD)
-    if not storage.exists(url):
-        return None
-    try:
-        return Completeness(**json.loads(storage.read_bytes(url)))
-    except (ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{url}: not predict's record ({error}); run predict again") from error
+    return read_record(storage.join(out, _RECORD), Completeness, "predict's record; run predict again")

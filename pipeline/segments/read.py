@@ -4,9 +4,8 @@ import posixpath
 from collections.abc import Collection
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.errors import InputError
 from pipeline.segments.activitynet_json import read_results
 from pipeline.segments.check import check_segments
@@ -46,11 +45,7 @@ def are_complete(predictions: str) -> bool | None:
 
 
 def _read_file(url: str, video_ids: Collection[str]) -> pa.Table:
-    with storage.open_read(url) as stream:
-        if url.endswith(".json"):
+    if url.endswith(".json"):
+        with storage.open_read(url) as stream:
             return read_results(stream, url, video_ids)
-        try:
-            table = pq.read_table(stream)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{url}: not a Parquet file ({error})") from error
-    return check_segments(table, url)
+    return check_segments(parquet.read_table(url), url)

@@ -1,6 +1,5 @@
 """The zero-shot protocol of the literature: train, predict and evaluate on each split, and report the mean."""
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
 from pipeline.job import terminal
+from pipeline.records import parse_record, write_record
 from pipeline.splits.settings import SplitsConfig
 from pipeline.summary import Summary
 from pipeline.training.run import train
@@ -47,12 +47,13 @@ def run_splits(config: SplitsConfig) -> Summary:
     for split in config.splits:
         logger.info("split %d of %s", split, config.run)
         done += _train_and_predict(config, split)
-        scores[split] = json.loads(storage.read_bytes(storage.join(_folder(config, split), "metrics.json")))
+        url = storage.join(_folder(config, split), "metrics.json")
+        scores[split] = parse_record(storage.read_bytes(url), url, dict, "evaluate's metrics")
     mean = mean_scores(scores.values())
     terminal().print(_table(scores, mean))
     url = storage.join(config.run, "splits.json")
     content = {"splits": {str(split): flat_scores(found) for split, found in scores.items()}, "mean": mean}
-    storage.write_bytes(url, json.dumps(content, indent=2).encode())
+    write_record(url, content)
     return Summary(
         job="splits",
         unit="splits",

@@ -1,14 +1,13 @@
 """Ray Train set up for a run."""
 
 import os
+from typing import Any
 
-import ray
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2._internal.execution.callback import RayTrainCallback
 from ray.util.queue import Queue
 
+from pipeline.cluster.insides import has_dashboard, worth_calling
 from pipeline.training.loop import train_worker
 from pipeline.training.plan import TrainingPlan
 
@@ -26,7 +25,7 @@ def build_trainer(plan: TrainingPlan, standings: Queue, scratch: str) -> TorchTr
     config = plan.config
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", str(_LOOK_SECONDS))
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_SECONDS))
-    if not _has_dashboard():
+    if not has_dashboard():
         # A Ray of one's own has no nodes that could be taken away.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     return _Trainer(
@@ -46,18 +45,7 @@ def build_trainer(plan: TrainingPlan, standings: Queue, scratch: str) -> TorchTr
 
 
 class _Trainer(TorchTrainer):
-    """Ray's trainer, silent in a Ray without a dashboard.
+    """Ray's trainer, silent in a Ray without a dashboard."""
 
-    Its cleaner of placement groups asks the dashboard's server whether the controller lives, and warns each
-    second that nobody answers. In a Ray that ends with this process there is nothing to clean up.
-    """
-
-    def _create_default_callbacks(self) -> list[RayTrainCallback]:
-        callbacks = super()._create_default_callbacks()
-        if _has_dashboard():
-            return callbacks
-        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
-
-
-def _has_dashboard() -> bool:
-    return bool(ray._private.worker.get_dashboard_url())
+    def _create_default_callbacks(self) -> list[Any]:
+        return worth_calling(super()._create_default_callbacks())

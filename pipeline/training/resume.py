@@ -1,13 +1,13 @@
 """Whether a command may go on with what a run folder holds."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from pipeline.detector.checkpoint import CheckpointInfo
 from pipeline.detector.earlier import settings_in_todays_names
+from pipeline.differences import differences
 from pipeline.errors import InputError
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.settings import TrainConfig
@@ -30,12 +30,11 @@ def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
     changed, are used with a warning.
     """
     run = f"run={plan.config.run}"
-    before = _fixed(_as_today(checkpoint).model_dump(mode="json"))
-    now = _fixed(plan.config.model_dump(mode="json"))
+    before, now = (config.model_dump(mode="json") for config in (_as_today(checkpoint), plan.config))
     changed = [
-        f"{key} was {before.get(key)}, is {now.get(key)}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not _is_longer(key, before, now)
+        f"{key} was {was}, is {is_now}"
+        for key, (was, is_now) in differences(before, now, _MAY_CHANGE).items()
+        if not (key == "optimiser.epochs" and is_now > was)
     ]
     if changed:
         raise InputError(
@@ -81,17 +80,3 @@ def _as_today(checkpoint: CheckpointInfo) -> TrainConfig:
         raise InputError(
             f"{checkpoint.url}: was trained by another version of raytad (its setting {key}: {detail['msg']})"
         ) from None
-
-
-def _is_longer(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    return key == "optimiser.epochs" and now[key] > before[key]
-
-
-def _fixed(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings that may not change, under dotted keys."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        key = prefix + name
-        if key not in _MAY_CHANGE:
-            flat |= _fixed(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
-    return flat

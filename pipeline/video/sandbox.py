@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-import av
-
 from pipeline.failures import FailureKind
 from pipeline.outages import OutageError, first_line, is_outage, leave_waiting_to_others
 from pipeline.video.errors import VideoError
@@ -216,12 +214,17 @@ def _sendable(error: Exception) -> Exception:
         return error
     if isinstance(error, MemoryError):
         return MemoryError()
-    if not isinstance(error, av.FFmpegError) and is_outage(error):
+    if not _is_ffmpegs(error) and is_outage(error):
         return OutageError(first_line(error))
     if isinstance(error, OSError):
         return OSError(str(error))
     traceback.print_exc()  # nobody foresaw it, and yet it is one file's fault
     return VideoError(FailureKind.DECODE_ERROR, f"{type(error).__name__}: {error}")
+
+
+def _is_ffmpegs(error: Exception) -> bool:
+    """Whether the error is PyAV's, which not every child imports; some of its errors are of storage's classes, too."""
+    return any(base.__module__ == "av.error" for base in type(error).mro())
 
 
 def import_beyond_limit(module: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.failures import FailureKind
-from pipeline.features.cells import large_binary_row
+from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.extraction.sampling import sample_chunk
 from pipeline.features.extraction.signed import SignedUris
 from pipeline.features.schema import CHUNK_SCHEMA
@@ -154,13 +154,6 @@ class ChunkDecoder:
 
 
 def _frames_row(chunk: dict[str, Any], frames: memoryview | None, error: VideoError | None) -> pa.Table:
-    columns = [pa.array([chunk[field.name]], type=field.type) for field in CHUNK_SCHEMA]
+    pictures = large_binary_row(None if frames is None else np.frombuffer(frames, np.uint8))
     message = None if error is None else join_error(error.kind, str(error))
-    return pa.Table.from_arrays(
-        [
-            *columns,
-            large_binary_row(None if frames is None else np.frombuffer(frames, np.uint8)),
-            pa.array([message], type=pa.string()),
-        ],
-        schema=FRAMES_SCHEMA,
-    )
+    return chunk_row(FRAMES_SCHEMA, chunk, frames=pictures, error=message)

@@ -47,7 +47,7 @@ _TASKS, _ACTORS = "tasks", "actors"
 
 
 @dataclass(frozen=True)
-class Workers:
+class StageWorkers:
     """Who does a stage's work.
 
     Attributes:
@@ -100,7 +100,7 @@ class DryRun:
     chunks: int
     snippets: int
     feature_bytes: int
-    workers: tuple[Workers, ...]
+    workers: tuple[StageWorkers, ...]
     sample: Sample | None
     store: str
 
@@ -190,7 +190,7 @@ def _count(
     pending: pa.Table,
     failures: pa.Table,
     spec: FeatureSpec,
-    workers: tuple[Workers, ...],
+    workers: tuple[StageWorkers, ...],
     sample: Sample | None,
 ) -> DryRun:
     named = {source.video_id for source in sources}
@@ -218,7 +218,7 @@ def _count(
     )
 
 
-def count_workers(config: ExtractConfig, inputs: Inputs, there: dict[str, float]) -> tuple[Workers, ...]:
+def count_workers(config: ExtractConfig, inputs: Inputs, there: dict[str, float]) -> tuple[StageWorkers, ...]:
     """The workers of each stage on a Ray with these resources; tasks have what actors leave."""
     decode, flow, embed = config.decode, config.flow, config.embed
     raft = inputs.flow and flow.algorithm != "tvl1"
@@ -228,14 +228,14 @@ def count_workers(config: ExtractConfig, inputs: Inputs, there: dict[str, float]
         embed.max_actors, (cpus - raft * flow.cpus, embed.cpus), (gpus - raft * flow.gpus, embed.gpus)
     )
     cpus, gpus = cpus - actors * embed.cpus, gpus - actors * embed.gpus
-    workers = [Workers(_BACKBONE, _ACTORS, actors)]
+    workers = [StageWorkers(_BACKBONE, _ACTORS, actors)]
     if raft:
         flow_actors = _fitting(flow.max_actors, (cpus, flow.cpus), (gpus, flow.gpus))
         cpus -= flow_actors * flow.cpus
-        workers.append(Workers(_FLOW, _ACTORS, flow_actors))
+        workers.append(StageWorkers(_FLOW, _ACTORS, flow_actors))
     elif inputs.flow:
-        workers.append(Workers(_FLOW, _TASKS, _fitting(None, (cpus, flow.cpus))))
-    workers.append(Workers(_DECODING, _TASKS, _fitting(None, (cpus, decode.cpus))))
+        workers.append(StageWorkers(_FLOW, _TASKS, _fitting(None, (cpus, flow.cpus))))
+    workers.append(StageWorkers(_DECODING, _TASKS, _fitting(None, (cpus, decode.cpus))))
     return tuple(reversed(workers))
 
 

@@ -12,7 +12,7 @@ from pipeline.failures import FailureKind
 from pipeline.features.backbones import frame_offsets, load_backbone
 from pipeline.features.backbones.backbone import Backbone
 from pipeline.features.batches import FixedBatches
-from pipeline.features.cells import large_binary_row, read_array
+from pipeline.features.cells import chunk_row, large_binary_row, read_array
 from pipeline.features.extraction.sampling import sample_chunk
 from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.schema import CHUNK_SCHEMA, FEATURES_SCHEMA
@@ -68,15 +68,8 @@ class ChunkEmbedder:
                     None,
                     join_error(FailureKind.BACKBONE_ERROR, "features are not finite in float16"),
                 )
-        columns = [pa.array([row[field.name]], type=field.type) for field in CHUNK_SCHEMA]
-        return pa.Table.from_arrays(
-            [
-                *columns,
-                pa.array([self.spec.dim], type=pa.int32()),
-                large_binary_row(features),
-                pa.array([error], type=pa.string()),
-            ],
-            schema=FEATURES_SCHEMA,
+        return chunk_row(
+            FEATURES_SCHEMA, row, dim=self.spec.dim, features=large_binary_row(features), error=error
         )
 
 

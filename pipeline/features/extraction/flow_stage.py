@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
 from pipeline.features.backbones.backbone import Inputs
-from pipeline.features.cells import large_binary_row, read_array
+from pipeline.features.cells import chunk_row, large_binary_row, read_array
 from pipeline.features.extraction.decode import FRAMES_SCHEMA
 from pipeline.features.extraction.sampling import sample_chunk
 from pipeline.features.flow.raft import RAFTFlow
 from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.flow.tvl1 import TVL1Flow
-from pipeline.features.schema import CHUNK_SCHEMA
 from pipeline.features.settings import FlowConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import join_error
@@ -67,10 +66,8 @@ class FlowStage:
                 side = self.inputs.size.crop
                 edge = (whole.shape[1] - side) // 2
                 frames = whole[:, edge : edge + side, edge : edge + side]
-        columns = [pa.array([row[field.name]], type=field.type) for field in CHUNK_SCHEMA]
-        return pa.Table.from_arrays(
-            [*columns, large_binary_row(frames), pa.array([error], type=pa.string()), large_binary_row(flow)],
-            schema=FLOW_SCHEMA,
+        return chunk_row(
+            FLOW_SCHEMA, row, frames=large_binary_row(frames), flow=large_binary_row(flow), error=error
         )
 
     def _fields(self, row: dict[str, Any], frames: NDArray[np.uint8]) -> NDArray[Any] | None:

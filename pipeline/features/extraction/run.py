@@ -5,7 +5,6 @@ import time
 
 import ray
 
-from pipeline.cluster.resumable import write_resumably
 from pipeline.cluster.runtime import connect
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.extraction.embed import ChunkEmbedder
@@ -20,18 +19,16 @@ from pipeline.features.extraction.stages import (
     embedder_arguments,
     sampled_offsets,
 )
+from pipeline.features.failures import record_failures
 from pipeline.features.healing import heal
-from pipeline.features.losses import record_losses
-from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.writing import write_features
 from pipeline.lease import hold
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
-# A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
-_LEAST_FILES = 64
 # What a decoding process needs besides the pictures of a chunk.
 _DECODER_BYTES = 700 * 2**20
 
@@ -68,7 +65,7 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     if pending:
         _run_graph(config, store, inputs, pending, signed_uris(sources))
     after = FeatureStore(store.url).index()
-    record_losses(store, after, "extract")
+    record_failures(store, after, "extract")
     return _summarise(config, store, sources, plan, before, after, time.monotonic() - started)
 
 
@@ -104,24 +101,14 @@ def _run_graph(
             resources=embed.resources,
         )
 
-    row_bytes = max(1, config.chunk_frames // spec.timeline.stride) * spec.dim * 2
-    rows_per_file = max(1, min(int(config.shard_mb * 2**20) // row_bytes, -(-pending // _LEAST_FILES)))
-    write_resumably(
-        source=store.folder("plan"),
-        transform=transform,
-        target=store.folder("features"),
-        checkpoint=store.folder("checkpoint"),
-        id_column="chunk_id",
-        schema=FEATURES_SCHEMA.with_metadata(
-            {"feature_spec": spec.to_json(), "feature_digest": spec.digest.encode()}
-        ),
-        rows_per_file=rows_per_file,
-        row_bytes=row_bytes,
+    write_features(
+        store,
+        transform,
+        chunk_snippets=max(1, config.chunk_frames // spec.timeline.stride),
+        shard_mb=config.shard_mb,
         rows_per_task=config.decode.chunks_per_task,
-        expected_rows=pending,
-        unit="chunks",
-        redo=store.redo(config.retry_failed),
-        there=store.feature_files,
+        pending=pending,
+        retry_failed=config.retry_failed,
     )
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import ray
 
-from pipeline import parquet, storage
+from pipeline import storage
 from pipeline.cluster.parallel import run_batches
 from pipeline.cluster.runtime import connect
 from pipeline.errors import InputError
-from pipeline.failures import Failure, FailureKind, failures_table
+from pipeline.failures import Failure, FailureKind, replace_failures
 from pipeline.features.published.settings import ExportFeaturesConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
@@ -78,7 +78,7 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
     )  # fmt: skip
     broken = _export_all(config, store, pending)
     failures = [*(_incomplete(videos[video_id]) for video_id in sorted(incomplete)), *unnamed, *broken]
-    _write_failures(config.out, failures)
+    replace_failures(storage.join(config.out, "failures", "export.parquet"), failures)
     done = len(pending) - len(broken)
     return Summary(
         job="export_features",
@@ -241,11 +241,3 @@ def _incomplete(video: VideoFeatures) -> Failure:
         FailureKind.MISSING_FEATURES,
         f"not all of its {video.num_snippets} snippets are stored{reason}",
     )
-
-
-def _write_failures(out: str, failures: list[Failure]) -> None:
-    url = storage.join(out, "failures", "export.parquet")
-    if not failures:
-        storage.remove(url)
-        return
-    parquet.write_table(url, failures_table(failures))

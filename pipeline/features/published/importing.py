@@ -12,12 +12,11 @@ import ray.data
 from pipeline import storage
 from pipeline.annotations.read import read_annotations
 from pipeline.annotations.settings import DatasetConfig
-from pipeline.cluster.resumable import write_resumably
 from pipeline.cluster.runtime import connect
 from pipeline.errors import InputError
+from pipeline.features.failures import record_failures
 from pipeline.features.healing import heal, tidy_plan
 from pipeline.features.identity import compare, record_files
-from pipeline.features.losses import record_losses
 from pipeline.features.plan import forget_probe_failures, without_failed
 from pipeline.features.published.durations import VideoFacts, facts_of_annotations, read_facts
 from pipeline.features.published.layout import ArrayRule
@@ -31,20 +30,18 @@ from pipeline.features.published.planning import (
     usual_widths,
     write_import_plan,
 )
-from pipeline.features.published.reading import ChunkReader
+from pipeline.features.published.reading import PublishedReader
 from pipeline.features.published.settings import ImportFeaturesConfig
 from pipeline.features.published.shapes import PublishedShape
-from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.writing import write_features
 from pipeline.lease import hold
 from pipeline.summary import Summary
 from pipeline.video.sandbox import Limits
 
 logger = logging.getLogger(__name__)
 
-# A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
-_LEAST_FILES = 64
 # More rows than any plan has.
 _ALL_ROWS = 2**31 - 1
 _MISSING = "missing.txt"
@@ -80,7 +77,7 @@ def _import(
         _run_graph(config, store, rule, videos, pending)
     seconds = time.monotonic() - started
     after = FeatureStore(store.url).index()
-    record_losses(store, after, "import")
+    record_failures(store, after, "import")
     _record_missing(store, missing)
     odd_lengths = _remark_lengths(_of(videos, after), config.length_tolerance)
     return _summarise(config, store, videos, before, after, len(missing), odd_lengths, seconds)
@@ -241,29 +238,20 @@ def _run_graph(
 
     def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
         return plan_rows.map_batches(
-            ChunkReader(places, rule, spec.dim, _limits(config)),
+            PublishedReader(places, rule, spec.dim, _limits(config)),
             batch_size=None if in_one_task else config.read.chunks_per_task,
             batch_format="pyarrow",
             num_cpus=config.read.cpus,
         )
 
-    row_bytes = config.chunk_snippets * spec.dim * 2
-    write_resumably(
-        source=store.folder("plan"),
-        transform=transform,
-        target=store.folder("features"),
-        checkpoint=store.folder("checkpoint"),
-        id_column="chunk_id",
-        schema=FEATURES_SCHEMA.with_metadata(
-            {"feature_spec": spec.to_json(), "feature_digest": spec.digest.encode()}
-        ),
-        rows_per_file=max(1, min(int(config.shard_mb * 2**20) // row_bytes, -(-pending // _LEAST_FILES))),
-        row_bytes=row_bytes,
+    write_features(
+        store,
+        transform,
+        chunk_snippets=config.chunk_snippets,
+        shard_mb=config.shard_mb,
         rows_per_task=_ALL_ROWS if in_one_task else config.read.chunks_per_task,
-        expected_rows=pending,
-        unit="chunks",
-        redo=store.redo(config.retry_failed),
-        there=store.feature_files,
+        pending=pending,
+        retry_failed=config.retry_failed,
     )
 
 

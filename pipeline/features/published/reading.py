@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
-from pipeline.features.cells import large_binary_row
+from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.isolation import IsolatedFiles, WantedFeatures, isolated_files
 from pipeline.features.published.layout import ArrayRule
@@ -23,7 +23,7 @@ Chunks = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class ChunkReader:
+class PublishedReader:
     """Reads the features of a batch of plan rows, one video's at a time.
 
     Attributes:
@@ -99,12 +99,6 @@ class ChunkReader:
         self, chunk: dict[str, Any], features: np.ndarray | None, error: FeatureFileError | None
     ) -> pa.Table:
         message = None if error is None else join_error(error.kind, str(error))
-        return pa.Table.from_arrays(
-            [
-                *(pa.array([chunk[field.name]], type=field.type) for field in CHUNK_SCHEMA),
-                pa.array([self.dim], type=pa.int32()),
-                large_binary_row(features),
-                pa.array([message], type=pa.string()),
-            ],
-            schema=FEATURES_SCHEMA,
+        return chunk_row(
+            FEATURES_SCHEMA, chunk, dim=self.dim, features=large_binary_row(features), error=message
         )

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline import parquet, storage
-from pipeline.failures import Failure, FailureKind, failures_table
+from pipeline.failures import Failure, FailureKind, replace_failures
 from pipeline.features.store import FeatureStore, VideoFeatures
 
 
-def record_losses(store: FeatureStore, videos: Mapping[str, VideoFeatures], stage: str) -> None:
+def record_failures(store: FeatureStore, videos: Mapping[str, VideoFeatures], stage: str) -> None:
     """`failures/<stage>.parquet`: a row for each video that has lost chunks; made anew from the index by each run.
 
     A video whose file could not even be probed has its row already.
@@ -21,10 +21,7 @@ def record_losses(store: FeatureStore, videos: Mapping[str, VideoFeatures], stag
         for video in videos.values()
         if not video.complete and video.video_id not in told
     ]
-    if not lost:
-        storage.remove(url)
-        return
-    parquet.write_table(url, failures_table(lost))
+    replace_failures(url, lost)
 
 
 def _failure_of(video: VideoFeatures, stage: str) -> Failure:
