@@ -74,6 +74,7 @@ class CheckpointInfo:
         progress: how far the run had come.
         labels: class names in the order of the class indices.
         feature_spec: what made the features that it was trained on.
+        recipe: how such features can be made again (`pipeline.features.recipe`), where that is known.
         config: the resolved TrainConfig, as JSON values.
         files: name -> what the file must be.
     """
@@ -84,6 +85,7 @@ class CheckpointInfo:
     feature_spec: FeatureSpec
     config: dict[str, Any]
     files: dict[str, StoredTensors]
+    recipe: dict[str, Any] | None = None
 
     @property
     def digest(self) -> str:
@@ -102,6 +104,7 @@ class _Description:
     feature_spec: dict[str, Any]
     config: dict[str, Any]
     files: dict[str, StoredTensors]
+    recipe: dict[str, Any] | None = None
 
 
 def save_checkpoint(
@@ -113,6 +116,7 @@ def save_checkpoint(
     config: dict[str, Any],
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
+    recipe: dict[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint into the folder `url`, `checkpoint.json` last.
 
@@ -137,6 +141,7 @@ def save_checkpoint(
         feature_spec=asdict(feature_spec),
         config=config,
         files=files,
+        recipe=recipe,
     )
     write_record(storage.join(url, _INFO), description)
 
@@ -160,7 +165,9 @@ def read_info(url: str) -> CheckpointInfo:
         spec = FeatureSpec.from_json(record_bytes(stored.feature_spec), name)
     except DamagedRecordError as error:
         raise DamagedError(str(error)) from error
-    return CheckpointInfo(url, stored.progress, stored.labels, spec, stored.config, stored.files)
+    return CheckpointInfo(
+        url, stored.progress, stored.labels, spec, stored.config, stored.files, stored.recipe
+    )
 
 
 @dataclass(frozen=True)

@@ -185,5 +185,6 @@ class TrainingProcess:
             config=config.model_dump(mode="json"),
             model=self.detector,
             optimiser=self.optimiser,
+            recipe=self.plan.recipe,
         )
         delete_outdated(config.run, self.progress, config.keep_checkpoints)

@@ -2,11 +2,13 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.one_class import as_one_class
 from pipeline.annotations.read import read_subset
 from pipeline.errors import InputError
+from pipeline.features.recipe import read_recipe
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.training.settings import TrainConfig
 from pipeline.training.targets import LabelledWindow, label_windows
@@ -26,6 +28,7 @@ class TrainingPlan:
         windows: the training windows with their targets.
         labels: class names in the order of the class indices.
         validation: what to validate on, or None.
+        recipe: how features like the store's can be made again, where that is known.
     """
 
     config: TrainConfig
@@ -34,6 +37,7 @@ class TrainingPlan:
     windows: tuple[LabelledWindow, ...]
     labels: tuple[str, ...]
     validation: ValidationSet | None
+    recipe: dict[str, Any] | None = None
 
 
 def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
@@ -64,6 +68,7 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
         windows=tuple(windows),
         labels=truth.labels,
         validation=_validation_set(config, store, truth.labels) if config.validate_every else None,
+        recipe=read_recipe(store.url),
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.features.extraction.stages import (
 )
 from pipeline.features.failures import record_failures
 from pipeline.features.healing import heal
+from pipeline.features.recipe import Recipe, record_recipe
 from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.features.writing import write_features
@@ -48,6 +49,7 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     connect(config.ray)
     spec, inputs = describe_remotely(config)
     store = FeatureStore.create(config.store, spec)
+    record_recipe(store.url, Recipe(backbone=config.backbone, flow=config.flow, timeline=config.timeline))
     heal(store)
     plan = plan_store(
         store,
