@@ -1,6 +1,5 @@
 """The whole path on a small archive: render, extract, train, predict, evaluate, look."""
 
-import io
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,8 @@ from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
 from pipeline.job import terminal
-from pipeline.report.timelines import draw_timelines
+from pipeline.report.style import png
+from pipeline.report.timelines import timelines_figure
 from pipeline.segments.read import read_segments
 from pipeline.summary import Summary
 from pipeline.training.run import train
@@ -93,6 +93,6 @@ def _draw(predictions: str, truth: list[str], picture: str) -> None:
     """`timelines.png`: the test videos' true and predicted segments."""
     words = [f"predictions={predictions}", *truth]
     dataset = compose_config("evaluate", EvaluateConfig, words).dataset
-    sink = io.BytesIO()
-    draw_timelines(read_segments(predictions), read_subset(dataset, dataset.test_subset), sink)
-    storage.write_bytes(picture, sink.getvalue())
+    truth_of_test = read_subset(dataset, dataset.test_subset)
+    segments = read_segments(predictions)
+    storage.write_bytes(picture, png(lambda: timelines_figure(segments, truth_of_test)))

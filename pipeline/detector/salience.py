@@ -1,4 +1,4 @@
-"""Where a detector's salient heads see an action, snippet by snippet, over whole videos."""
+"""Where a detector's salience heads see an action, snippet by snippet, over whole videos."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class VideoSalience:
 def video_salience(
     detector: NormalisedDetector, video: VideoFeatures, cache: FeatureCache, windows: WindowConfig
 ) -> VideoSalience | None:
-    """What the salient heads say of a video, the mean where windows overlap; None without such heads.
+    """What the salience heads say of a video, the mean where windows overlap; None without such heads.
 
     `detector` is on the CPU and in eval mode. Raises InputError where the store lacks features of the video.
     """

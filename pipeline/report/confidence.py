@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.evaluation.indexed import index_segments
 from pipeline.evaluation.matching import overlapping_pairs
-from pipeline.report.literal import literal_text
+from pipeline.report.style import BLUE, DPI, GREY, INK, plain
 
-_POINT, _INK, _GREY, _GRID = "#0072B2", "#222222", "#6B6B6B", "#DDDFE3"
 _SIDE = 4.6  # inches of a panel
 
 
@@ -29,17 +26,11 @@ class ProposalQuality:
     tious: np.ndarray
 
 
-def draw_confidence(runs: Sequence[ProposalQuality], stream: IO[bytes]) -> None:
-    """Write the picture of `confidence_figure` to `stream`, as PNG."""
-    with literal_text():
-        FigureCanvasAgg(confidence_figure(runs)).print_png(stream)
-
-
 def confidence_figure(runs: Sequence[ProposalQuality]) -> Figure:
     """A panel for each run, a point for each proposal; good ones that are sure lie at the upper right."""
     figure = Figure(
         figsize=(_SIDE * max(len(runs), 1), _SIDE),
-        dpi=150,
+        dpi=DPI,
         layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1),
     )
     for index, run in enumerate(runs):
@@ -75,14 +66,11 @@ def proposal_quality(name: str, predictions: pa.Table, annotations: Annotations)
 def _draw_panel(axes: Axes, run: ProposalQuality) -> None:
     # Fainter the more there are, so that density shows; no point vanishes.
     opacity = float(np.clip(200 / max(len(run.scores), 1), 0.05, 0.6))
-    axes.scatter(run.scores, run.tious, s=8, color=_POINT, alpha=opacity, linewidths=0)
-    axes.set_title(f"{run.name}, {len(run.scores)} proposals", loc="left", fontsize=10, color=_INK)
-    axes.set_xlabel("confidence", fontsize=9, color=_GREY)
-    axes.set_ylabel("best tIoU with the truth", fontsize=9, color=_GREY)
+    axes.scatter(run.scores, run.tious, s=8, color=BLUE, alpha=opacity, linewidths=0)
+    axes.set_title(f"{run.name}, {len(run.scores)} proposals", loc="left", fontsize=10, color=INK)
+    axes.set_xlabel("confidence", fontsize=9, color=GREY)
+    axes.set_ylabel("best tIoU with the truth", fontsize=9, color=GREY)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
-    axes.tick_params(length=0, labelsize=9, labelcolor=_GREY)
-    axes.grid(color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
+    plain(axes)

@@ -1,13 +1,12 @@
 """The pictures of a prediction: timelines, confidence against tIoU, and salience where a run has it."""
 
-import io
 from collections.abc import Callable, Sequence
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from matplotlib.figure import Figure
 
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
@@ -18,10 +17,11 @@ from pipeline.detector.trained import check_features, find_checkpoint, load_trai
 from pipeline.errors import InputError
 from pipeline.evaluation.class_agnostic import is_class_agnostic, without_classes
 from pipeline.features.store import FeatureStore
-from pipeline.report.confidence import draw_confidence, proposal_quality
-from pipeline.report.saliency import SalientPanel, draw_saliency
+from pipeline.report.confidence import confidence_figure, proposal_quality
+from pipeline.report.salience import SaliencePanel, salience_figure
 from pipeline.report.settings import ReportConfig
-from pipeline.report.timelines import draw_timelines
+from pipeline.report.style import png
+from pipeline.report.timelines import timelines_figure
 from pipeline.segments.read import folder_of, read_segments
 from pipeline.summary import Summary
 
@@ -31,11 +31,11 @@ _CACHE_MB = 256.0
 
 
 def report(config: ReportConfig) -> Summary:
-    """Write `timelines.png`, `confidence.png` and, of a run with salient heads, `saliency.png`.
+    """Write `timelines.png`, `confidence.png` and, of a run with salience heads, `salience.png`.
 
     Predictions without classes (all labelled `action`) are drawn beside the truth without classes.
 
-    Raises InputError where a named video is not in the test subset, or the run has no salient heads.
+    Raises InputError where a named video is not in the test subset, or the run has no salience heads.
     """
     truth = read_subset(config.dataset, config.dataset.test_subset, raw=True)
     segments = read_segments(config.predictions, truth.videos["video_id"].to_pylist())
@@ -45,24 +45,17 @@ def report(config: ReportConfig) -> Summary:
     folder = config.out or storage.join(folder_of(config.predictions), "report")
     chosen, of_chosen = truth.of(video_ids), _of_videos(segments, video_ids)
 
-    def timelines(stream: IO[bytes]) -> None:
-        draw_timelines(of_chosen, chosen, stream, max_videos=len(video_ids))
-
-    pictures: dict[str, Callable[[IO[bytes]], None]] = {
-        "timelines": timelines,
-        "confidence": lambda stream: draw_confidence(
-            [proposal_quality("predictions", segments, truth)], stream
-        ),
+    figures: dict[str, Callable[[], Figure]] = {
+        "timelines": lambda: timelines_figure(of_chosen, chosen, max_videos=len(video_ids)),
+        "confidence": lambda: confidence_figure([proposal_quality("predictions", segments, truth)]),
     }
     if config.run is not None:
-        panels = _salient_panels(config, video_ids, segments, truth)
-        pictures["saliency"] = lambda stream: draw_saliency(panels, stream)
-    outputs = {name: storage.join(folder, f"{name}.png") for name in pictures}
-    for name, draw in pictures.items():
-        sink = io.BytesIO()
-        draw(sink)
-        storage.write_bytes(outputs[name], sink.getvalue())
-    return Summary(job="report", unit="pictures", total=len(pictures), done=len(pictures), outputs=outputs)
+        panels = _salience_panels(config, video_ids, segments, truth)
+        figures["salience"] = lambda: salience_figure(panels)
+    outputs = {name: storage.join(folder, f"{name}.png") for name in figures}
+    for name, make in figures.items():
+        storage.write_bytes(outputs[name], png(make))
+    return Summary(job="report", unit="pictures", total=len(figures), done=len(figures), outputs=outputs)
 
 
 def _chosen(config: ReportConfig, truth: Annotations) -> list[str]:
@@ -80,9 +73,9 @@ def _of_videos(segments: pa.Table, video_ids: Sequence[str]) -> pa.Table:
     return segments.filter(pc.is_in(segments["video_id"], value_set=pa.array(video_ids, type=pa.string())))
 
 
-def _salient_panels(
+def _salience_panels(
     config: ReportConfig, video_ids: Sequence[str], segments: pa.Table, truth: Annotations
-) -> list[SalientPanel]:
+) -> list[SaliencePanel]:
     assert config.store is not None  # ReportConfig asks for it
     info = find_checkpoint(config.run, None)
     store = FeatureStore(config.store)
@@ -98,11 +91,11 @@ def _salient_panels(
         salience = video_salience(trained.detector, video, cache, trained.config.windows)
         if salience is None:
             raise InputError(
-                f"run={config.run}: its detector has no salient heads; they are TP²-DETR's, with model.salient_on"
+                f"run={config.run}: its detector has no salience heads; they are TP²-DETR's, with model.salience_on"
             )
         best = _of_videos(segments, [video_id]).sort_by([("score", "descending")]).slice(0, _MOST_PROPOSALS)
         panels.append(
-            SalientPanel(
+            SaliencePanel(
                 title=video_id,
                 times=salience.times,
                 probabilities=salience.probabilities,

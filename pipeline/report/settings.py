@@ -13,7 +13,7 @@ class ReportConfig(Settings):
         description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
     )
     dataset: DatasetConfig
-    run: OptionalUrl = Field(None, description="URL of a TP²-DETR run, to draw what its salient heads see")
+    run: OptionalUrl = Field(None, description="URL of a TP²-DETR run, to draw what its salience heads see")
     store: OptionalUrl = Field(None, description="URL of the feature store that the run looks at")
     videos: tuple[str, ...] = Field((), description="ids of the videos to draw; none is the first by id")
     max_videos: PositiveInt = Field(8, description="videos to draw where none are named")

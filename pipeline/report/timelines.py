@@ -1,27 +1,23 @@
 """One picture of what was found: the true and the predicted segments of some videos, lane by lane."""
 
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from pipeline.annotations.canonical import Annotations
-from pipeline.report.literal import literal_text
+from pipeline.report.style import DPI, GREY, INK, PALETTE, STRIPE, plain
 from pipeline.segments.check import check_segments
 
-# Seven colours after Okabe and Ito, told apart in every common form of colour blindness. A hatch sets each
-# further round of seven apart, and a lane carries the name of its class anyway.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C7B00")
+# A hatch sets each further round of colours apart, and a lane carries the name of its class anyway.
 _HATCHES = ("", "////", "....", "xxxx", "||||")
-_INK, _GREY, _GRID, _STRIPE = "#222222", "#6B6B6B", "#DDDFE3", "#F3F4F6"
 _COLUMNS = 2
 # Inches.
 _WIDTH, _PAD = 13.0, 0.1
@@ -52,22 +48,6 @@ class _Panel:
 class _Style:
     colour: str
     hatch: str
-
-
-def draw_timelines(
-    predictions: pa.Table,
-    annotations: Annotations,
-    stream: IO[bytes],
-    *,
-    max_videos: int = 8,
-    score_threshold: float = 0.3,
-) -> None:
-    """Write the picture of `timelines_figure` to `stream`, as PNG."""
-    with literal_text():
-        figure = timelines_figure(
-            predictions, annotations, max_videos=max_videos, score_threshold=score_threshold
-        )
-        FigureCanvasAgg(figure).print_png(stream)
 
 
 def timelines_figure(
@@ -104,7 +84,7 @@ def timelines_figure(
 
     figure = Figure(
         figsize=(_WIDTH, header_height + sum(heights)),
-        dpi=150,
+        dpi=DPI,
         layout=ConstrainedLayoutEngine(w_pad=_PAD, h_pad=0.06),
     )
     halves = figure.add_gridspec(2, 1, height_ratios=[header_height, sum(heights)])
@@ -147,8 +127,8 @@ def _styles(panels: list[_Panel], labels: tuple[str, ...]) -> dict[str, _Style]:
     shown = {lane.label for panel in panels for lane in panel.lanes}
     styles = {}
     for index, label in enumerate(label for label in labels if label in shown):
-        turn, place = divmod(index, len(_COLOURS))
-        styles[label] = _Style(_COLOURS[place], _HATCHES[turn % len(_HATCHES)])
+        turn, place = divmod(index, len(PALETTE))
+        styles[label] = _Style(PALETTE[place], _HATCHES[turn % len(_HATCHES)])
     return styles
 
 
@@ -157,14 +137,14 @@ def _draw_header(
 ) -> None:
     """Title, what is shown and the key to the bars in one line, the legend of classes below it."""
     left, top = _PAD / _WIDTH, 1 - _PAD / height
-    header.text(left, top, "True and predicted actions", size=14, weight="bold", color=_INK, va="top")
-    header.text(left + 3.0 / _WIDTH, top - 0.045 / height, summary, size=9.5, color=_GREY, va="top")
-    key = [Patch(facecolor=_GREY, edgecolor=_INK, label="above: true")] + [
-        Patch(facecolor=_shade(_GREY, score), edgecolor=_outline(_GREY), label=label)
+    header.text(left, top, "True and predicted actions", size=14, weight="bold", color=INK, va="top")
+    header.text(left + 3.0 / _WIDTH, top - 0.045 / height, summary, size=9.5, color=GREY, va="top")
+    key = [Patch(facecolor=GREY, edgecolor=INK, label="above: true")] + [
+        Patch(facecolor=_shade(GREY, score), edgecolor=_outline(GREY), label=label)
         for score, label in ((0.3, "below: predicted, score 0.3"), (0.6, "0.6"), (0.9, "0.9"))
     ]
     classes = [
-        Patch(facecolor=style.colour, hatch=style.hatch, edgecolor=_INK, label=label)
+        Patch(facecolor=style.colour, hatch=style.hatch, edgecolor=INK, label=label)
         for label, style in styles.items()
     ]
     look: dict[str, Any] = {
@@ -183,23 +163,20 @@ def _draw_panel(axes: Axes, panel: _Panel, num_lanes: int, styles: dict[str, _St
     """One video in an axes with room for `num_lanes`, so that lanes are equally high in all panels."""
     for index, lane in enumerate(panel.lanes):
         if index % 2 == 0:
-            axes.axhspan(index - 0.5, index + 0.5, color=_STRIPE, linewidth=0, zorder=0)
+            axes.axhspan(index - 0.5, index + 0.5, color=STRIPE, linewidth=0, zorder=0)
         style = styles[lane.label]
         _draw_bars(axes, index - 0.21, lane.true, np.ones(len(lane.true)), style, "true")
         _draw_bars(axes, index + 0.21, lane.predicted, lane.scores, style, "predicted")
     if not panel.lanes:
-        axes.text(0.5, 0.5, "no action", transform=axes.transAxes, ha="center", va="center", color=_GREY)
-    axes.set_title(panel.video_id, loc="left", fontsize=10, fontweight="bold", color=_INK)
+        axes.text(0.5, 0.5, "no action", transform=axes.transAxes, ha="center", va="center", color=GREY)
+    axes.set_title(panel.video_id, loc="left", fontsize=10, fontweight="bold", color=INK)
     axes.set_xlim(-0.004 * panel.duration, 1.004 * panel.duration)
     axes.set_ylim(num_lanes - 0.5, -0.5)
     axes.set_yticks(range(len(panel.lanes)), [lane.label for lane in panel.lanes])
     axes.locator_params(axis="x", nbins=7)
     axes.xaxis.set_major_formatter("{x:g} s")
-    axes.tick_params(length=0, labelsize=9, labelcolor=_INK)
-    axes.tick_params(axis="x", labelcolor=_GREY)
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
+    plain(axes, grid="x")
+    axes.tick_params(axis="y", labelcolor=INK)
 
 
 def _draw_bars(
@@ -214,7 +191,7 @@ def _draw_bars(
         left=segments[:, 0],
         height=0.36,
         color=[_shade(style.colour, score) for score in scores],
-        edgecolor=_INK if kind == "true" else _outline(style.colour),
+        edgecolor=INK if kind == "true" else _outline(style.colour),
         linewidth=0.8,
         hatch=style.hatch,
         label=kind,

@@ -13,9 +13,9 @@ from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Anno
 from pipeline.report.confidence import (
     ProposalQuality,
     confidence_figure,
-    draw_confidence,
     proposal_quality,
 )
+from pipeline.report.style import png
 from pipeline.segments.schema import SEGMENTS_SCHEMA
 
 BASELINE = ProposalQuality("baseline", np.array([0.1, 0.9, 0.5]), np.array([0.0, 1.0, 0.3]))
@@ -23,9 +23,8 @@ OURS = ProposalQuality("TP²-DETR", np.linspace(0, 1, 50), np.linspace(1, 0, 50)
 
 
 def test_dollar_signs_are_drawn() -> None:
-    stream = io.BytesIO()
-    draw_confidence([replace(BASELINE, name=r"$\nothing$")], stream)
-    assert stream.getvalue().startswith(b"\x89PNG")
+    picture = png(lambda: confidence_figure([replace(BASELINE, name=r"$\nothing$")]))
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_a_panel_a_run_a_point_a_proposal() -> None:
@@ -74,8 +73,5 @@ def test_the_best_tiou_of_each_proposal_by_hand() -> None:
 
 @pytest.mark.parametrize("runs", [[], [BASELINE], [BASELINE, OURS]])
 def test_writes_a_png(runs: list[ProposalQuality]) -> None:
-    stream = io.BytesIO()
-    draw_confidence(runs, stream)
-    stream.seek(0)
-    pixels = imread(stream, format="png")
+    pixels = imread(io.BytesIO(png(lambda: confidence_figure(runs))), format="png")
     assert pixels.shape[:2] == (690, 690 * max(len(runs), 1))

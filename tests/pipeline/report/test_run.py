@@ -1,4 +1,4 @@
-"""Pictures of a prediction, and of a TP²-DETR run's salient heads, from files as jobs leave them."""
+"""Pictures of a prediction, and of a TP²-DETR run's salience heads, from files as jobs leave them."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.tp2detr import TP2DETRConfig
 from pipeline import storage
 from pipeline.annotations.one_class import FOREGROUND
 from pipeline.compose import compose_config
@@ -21,7 +22,14 @@ from pipeline.report.settings import ReportConfig
 from pipeline.segments.tables import segments_table
 from pipeline.training.optimisation import build_optimiser
 from pipeline.training.settings import TrainConfig
-from tests.pipeline.synthetic import SPEC, TINY_MODEL, make_videos, write_annotations, write_store
+from tests.pipeline.synthetic import (
+    SPEC,
+    TINY_DETECTOR,
+    TINY_MODEL,
+    make_videos,
+    write_annotations,
+    write_store,
+)
 
 VIDEOS = make_videos(3, "test", seed=5)
 TP2DETR = {**TINY_MODEL, "name": "tp2detr", "pyramid": "direct", "num_levels": 2}
@@ -58,7 +66,7 @@ def predictions(archive: Path) -> str:
 
     from pipeline.detector.detect import detect_videos
 
-    detector = build(TINY_MODEL, SPEC.dim, 1, bf16=False).eval()
+    detector = build(TINY_DETECTOR, SPEC.dim, 1, bf16=False).eval()
     store = FeatureStore(str(archive / "store"))
     found = detect_videos(
         detector, list(store.index().values()), FeatureCache(store, 1), windows=WindowConfig(length=32, test_step=16),
@@ -77,7 +85,7 @@ def config(archive: Path, predictions: str, *words: str) -> ReportConfig:
 def test_pictures_lie_beside_the_predictions(archive: Path, predictions: str) -> None:
     words = [f"run={archive / 'tp2detr'}", f"store={archive / 'store'}", f"videos=[{VIDEOS[1].video_id}]"]
     summary = report(config(archive, predictions, *words))
-    assert set(summary.outputs) == {"timelines", "confidence", "saliency"}
+    assert set(summary.outputs) == {"timelines", "confidence", "salience"}
     for url in summary.outputs.values():
         assert url.startswith(str(archive / "report"))
         assert storage.read_bytes(url).startswith(b"\x89PNG")
@@ -86,7 +94,7 @@ def test_pictures_lie_beside_the_predictions(archive: Path, predictions: str) ->
 def test_what_cannot_be_drawn_is_told(archive: Path, predictions: str) -> None:
     with pytest.raises(InputError, match="videos=nobody: not a video of subset 'test'"):
         report(config(archive, predictions, "videos=[nobody]"))
-    with pytest.raises(InputError, match="its detector has no salient heads"):
+    with pytest.raises(InputError, match="its detector has no salience heads"):
         report(config(archive, predictions, f"run={archive / 'plain'}", f"store={archive / 'store'}"))
     with pytest.raises(InputError, match="run and store belong together"):
         config(archive, predictions, f"run={archive / 'plain'}")
@@ -96,7 +104,7 @@ def test_what_cannot_be_drawn_is_told(archive: Path, predictions: str) -> None:
 def test_salience_covers_a_video_once(archive: Path, words: dict[str, object]) -> None:
     """Where windows overlap it is their mean; one window alone is what the detector says of it."""
     torch.manual_seed(0)
-    detector = build(TP2DETR, SPEC.dim, 1, bf16=False).eval()
+    detector = build(TP2DETRConfig(**TP2DETR), SPEC.dim, 1, bf16=False).eval()
     detector.set_statistics(torch.full((SPEC.dim,), 0.5), torch.full((SPEC.dim,), 2.0))
     store = FeatureStore(str(archive / "store"))
     windows = WindowConfig.model_validate({"length": 32, "test_step": 16, "train_step": 16, **words})

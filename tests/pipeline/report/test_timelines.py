@@ -10,7 +10,8 @@ from matplotlib.image import imread
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.errors import InputError
-from pipeline.report.timelines import draw_timelines, timelines_figure
+from pipeline.report.style import png
+from pipeline.report.timelines import timelines_figure
 from pipeline.segments.schema import SEGMENTS_SCHEMA
 
 
@@ -55,13 +56,11 @@ def test_dollar_signs_are_drawn():
     costs = r"$\nothing$ to pay"  # which is no formula
     truth = archive(labels=("run", "jump", costs))
     renamed = truth.videos.set_column(0, truth.videos.schema.field(0), pa.array(["$v_0$", "$^$", "v2"]))
-    stream = io.BytesIO()
-    draw_timelines(
-        predictions(("$^$", 1.5, 4.5, costs, 0.9)),
-        Annotations(renamed, truth.instances.slice(6), truth.labels),
-        stream,
+    found = predictions(("$^$", 1.5, 4.5, costs, 0.9))
+    picture = png(
+        lambda: timelines_figure(found, Annotations(renamed, truth.instances.slice(6), truth.labels))
     )
-    assert stream.getvalue().startswith(b"\x89PNG")
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_a_panel_a_video_a_lane_a_class_a_bar_a_segment():
@@ -117,11 +116,9 @@ def test_the_first_videos_are_shown_and_classes_are_told_apart():
 
 @pytest.mark.parametrize("annotations", [archive(), archive(1), archive(0)])
 def test_writes_a_png(annotations):
-    stream = io.BytesIO()
-    draw_timelines(predictions(("v0", 1, 4, "run", 0.8)), annotations, stream)
-    stream.seek(0)
-    assert stream.getvalue().startswith(b"\x89PNG\r\n\x1a\n")
-    pixels = imread(stream, format="png")
+    picture = png(lambda: timelines_figure(predictions(("v0", 1, 4, "run", 0.8)), annotations))
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = imread(io.BytesIO(picture), format="png")
     assert pixels.shape[1] == 1950
     assert pixels[..., :3].min() < 0.5  # something is drawn
 

@@ -1,4 +1,4 @@
-"""The picture of salient heads has a curve a place, a bar a proposal and a band a true segment."""
+"""The picture of salience heads has a curve a place, a bar a proposal and a band a true segment."""
 
 import io
 
@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.image import imread
 
-from pipeline.report.salience import SalientPanel, draw_saliency, rows_without_overlap, saliency_figure
+from pipeline.report.salience import SaliencePanel, rows_without_overlap, salience_figure
+from pipeline.report.style import png
 
 TIMES = np.arange(20) * 0.5 + 0.25
 
@@ -20,10 +21,10 @@ def panel(
     proposals: tuple[tuple[float, float, float], ...] = ((1.0, 4.0, 0.9), (3.0, 6.0, 0.4), (7.0, 8.0, 1.3)),
     truth: tuple[tuple[float, float], ...] = ((1.2, 4.1), (6.5, 8.0)),
     places: tuple[str, ...] = ("pyramid", "encoder"),
-) -> SalientPanel:
+) -> SaliencePanel:
     rows = np.array(proposals).reshape(-1, 3)
     curves = {place: np.linspace(0, 1, 20) / (index + 1) for index, place in enumerate(places)}
-    return SalientPanel(title, TIMES, curves, rows[:, :2], rows[:, 2], np.array(truth).reshape(-1, 2))
+    return SaliencePanel(title, TIMES, curves, rows[:, :2], rows[:, 2], np.array(truth).reshape(-1, 2))
 
 
 def bars(axes: Axes) -> list[tuple[float, float, float, float]]:
@@ -38,13 +39,12 @@ def bars(axes: Axes) -> list[tuple[float, float, float, float]]:
 
 
 def test_dollar_signs_are_drawn() -> None:
-    stream = io.BytesIO()
-    draw_saliency([panel(r"$\nothing$", places=("$^$",))], stream)
-    assert stream.getvalue().startswith(b"\x89PNG")
+    picture = png(lambda: salience_figure([panel(r"$\nothing$", places=("$^$",))]))
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_curves_bars_and_bands() -> None:
-    first, second = saliency_figure([panel(), panel("v1", (), (), ("encoder",))]).axes
+    first, second = salience_figure([panel(), panel("v1", (), (), ("encoder",))]).axes
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["v0", "v1"]
     for line, place, expected in zip(
         first.lines, ("pyramid", "encoder"), panel().probabilities.values(), strict=True
@@ -68,7 +68,7 @@ def test_curves_bars_and_bands() -> None:
 
 
 def test_a_place_keeps_its_colour_in_all_panels_and_in_the_legend() -> None:
-    figure = saliency_figure([panel(), panel(places=("encoder",)), panel(places=("pyramid", "encoder"))])
+    figure = salience_figure([panel(), panel(places=("encoder",)), panel(places=("pyramid", "encoder"))])
     colours: dict[str, set[str]] = {}
     for axes in figure.axes:
         for line in axes.lines:
@@ -92,7 +92,7 @@ def test_no_row_has_an_overlap_and_none_is_left_out(pairs: list[tuple[int, int]]
     assert set(rows) == set(range(max(rows, default=-1) + 1))
 
 
-SHORT = SalientPanel(
+SHORT = SaliencePanel(
     "one snippet",
     TIMES[:1],
     {"encoder": np.ones(1)},
@@ -103,8 +103,6 @@ SHORT = SalientPanel(
 
 
 @pytest.mark.parametrize("panels", [[], [SHORT], [panel(), panel("v1"), SHORT]])
-def test_writes_a_png(panels: list[SalientPanel]) -> None:
-    stream = io.BytesIO()
-    draw_saliency(panels, stream)
-    stream.seek(0)
-    assert imread(stream, format="png").shape[1] == 1950
+def test_writes_a_png(panels: list[SaliencePanel]) -> None:
+    picture = io.BytesIO(png(lambda: salience_figure(panels)))
+    assert imread(picture, format="png").shape[1] == 1950

@@ -1,23 +1,18 @@
-"""What salient heads see: foreground probability over time, with proposals and truth (TP2-DETR, Figure 8)."""
+"""What salience heads see: foreground probability over time, with proposals and truth (TP2-DETR, Figure 8)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from pipeline.report.literal import literal_text
+from pipeline.report.style import BLUE, DPI, GREEN, INK, ORANGE, PINK, TRUE, VERMILION, plain
 
-# Colours after Okabe and Ito, told apart in every common form of colour blindness.
-_CURVES = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
-_TRUE, _PROPOSED = "#9AA0A6", "#D55E00"
-_INK, _GREY, _GRID = "#222222", "#6B6B6B", "#DDDFE3"
+_CURVES = (BLUE, GREEN, PINK, ORANGE)
 _COLUMNS = 2
 # Inches.
 _WIDTH, _PANEL_HEIGHT, _HEADER_HEIGHT = 13.0, 2.0, 0.6
@@ -26,7 +21,7 @@ _ROW = 0.09
 
 
 @dataclass(frozen=True)
-class SalientPanel:
+class SaliencePanel:
     """A window or a video.
 
     Attributes:
@@ -46,13 +41,7 @@ class SalientPanel:
     truth: np.ndarray
 
 
-def draw_saliency(panels: Sequence[SalientPanel], stream: IO[bytes]) -> None:
-    """Write the picture of `saliency_figure` to `stream`, as PNG."""
-    with literal_text():
-        FigureCanvasAgg(saliency_figure(panels)).print_png(stream)
-
-
-def saliency_figure(panels: Sequence[SalientPanel]) -> Figure:
+def salience_figure(panels: Sequence[SaliencePanel]) -> Figure:
     """A panel each: a curve for each place, true segments behind them, proposals as bars below.
 
     A bar is as opaque as its score is high; overlapping proposals take further rows, the best first.
@@ -60,7 +49,7 @@ def saliency_figure(panels: Sequence[SalientPanel]) -> Figure:
     rows = -(-len(panels) // _COLUMNS)
     figure = Figure(
         figsize=(_WIDTH, _HEADER_HEIGHT + _PANEL_HEIGHT * max(rows, 1)),
-        dpi=150,
+        dpi=DPI,
         layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06),
     )
     places = list(dict.fromkeys(place for panel in panels for place in panel.probabilities))
@@ -68,16 +57,16 @@ def saliency_figure(panels: Sequence[SalientPanel]) -> Figure:
     for index, panel in enumerate(panels):
         _draw_panel(figure.add_subplot(rows, _COLUMNS, index + 1), panel, colours)
     key = [Line2D([], [], color=colour, label=f"foreground, {place}") for place, colour in colours.items()]
-    bars = [Patch(color=_PROPOSED, label="proposal"), Patch(color=_TRUE, alpha=0.35, label="true")]
+    bars = [Patch(color=VERMILION, label="proposal"), Patch(color=TRUE, alpha=0.35, label="true")]
     figure.legend(
         handles=[*key, *bars], loc="outside upper center", ncols=len(key) + 2, frameon=False, fontsize=9
     )
     return figure
 
 
-def _draw_panel(axes: Axes, panel: SalientPanel, colours: Mapping[str, str]) -> None:
+def _draw_panel(axes: Axes, panel: SaliencePanel, colours: Mapping[str, str]) -> None:
     for start, end in panel.truth:
-        axes.axvspan(start, end, color=_TRUE, alpha=0.35, linewidth=0, label="true")
+        axes.axvspan(start, end, color=TRUE, alpha=0.35, linewidth=0, label="true")
     for place, probability in panel.probabilities.items():
         axes.plot(panel.times, probability, color=colours[place], linewidth=1.2, label=place)
     best = np.argsort(-panel.scores, kind="stable")
@@ -86,20 +75,17 @@ def _draw_panel(axes: Axes, panel: SalientPanel, colours: Mapping[str, str]) -> 
         axes.broken_barh(
             [(start, end - start)],
             (-_ROW * (row + 1), 0.8 * _ROW),
-            facecolor=_PROPOSED,
+            facecolor=VERMILION,
             alpha=float(np.clip(score, 0.05, 1.0)),
             label="proposal",
         )
-    axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold", color=_INK)
+    axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold", color=INK)
     if len(panel.times):
         axes.set_xlim(panel.times[0], max(panel.times[-1], np.nextafter(panel.times[0], np.inf)))
     axes.set_ylim(-_ROW * (max(rows, default=0) + 1.5), 1.02)
     axes.set_yticks([0.0, 0.5, 1.0])
     axes.xaxis.set_major_formatter("{x:g} s")
-    axes.tick_params(length=0, labelsize=9, labelcolor=_GREY)
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
+    plain(axes, grid="y")
 
 
 def rows_without_overlap(segments: np.ndarray) -> list[int]:
