@@ -28,7 +28,7 @@ class Recipe(Settings):
     timeline: TimelineConfig
 
     def as_tree(self) -> dict[str, Any]:
-        """As JSON values: without where the flow is computed, and with weights in local files by their absolute paths."""
+        """As JSON values, without where the flow is computed; weights in local files by absolute path."""
         tree = self.model_dump(mode="json", exclude={"flow": _OF_THE_CLUSTER})
         for group, key in (("backbone", "weights"), ("backbone", "flow_weights"), ("flow", "weights")):
             weights = tree[group][key]
