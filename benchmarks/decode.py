@@ -11,7 +11,6 @@ which all take turns. OpenCV and decord are left out where they are not installe
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -21,6 +20,7 @@ import av
 import numpy as np
 import pyarrow as pa
 from av.video.reformatter import Interpolation, VideoReformatter
+from measure import cpu_seconds, ratio, record, take_turns
 from rich.console import Console
 from rich.table import Table
 
@@ -133,20 +133,6 @@ def decord(path: Path, out: np.ndarray) -> None:
         out[index] = reader.next().asnumpy()[:, left : left + SIZE.crop]
 
 
-def cpu_seconds(task: Callable[[], None]) -> float:
-    """CPU time of this process and of the children that outlive the task."""
-    children = [
-        int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()
-    ]
-    clocks = [
-        time.CLOCK_PROCESS_CPUTIME_ID,
-        *((~pid << 3) | 2 for pid in children),
-    ]  # see clock_getcpuclockid(3)
-    start = sum(time.clock_gettime(clock) for clock in clocks)
-    task()
-    return sum(time.clock_gettime(clock) for clock in clocks) - start
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -180,19 +166,25 @@ def main() -> None:
     ratios = Table(
         "video", *(f"{one} / {other}" for one, other in pairs), title="ratios", title_justify="left"
     )
+    rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for width, height, count in VIDEOS:
             path = Path(folder) / f"{height}.mp4"
             render(path, width, height, count)
             out = np.ones((count, SIZE.crop, SIZE.crop, 3), np.uint8)
-            times = [
-                {name: cpu_seconds(partial(read, path, out)) for name, read in readers.items()}
-                for _ in range(rounds + 1)
-            ][1:]  # the first warms up
-            medians = (statistics.median(row[name] for row in times) for name in readers)
-            speeds.add_row(f"{width}x{height}", *(f"{count / median:.0f}" for median in medians))
-            medians = (statistics.median(row[other] / row[one] for row in times) for one, other in pairs)
-            ratios.add_row(f"{width}x{height}", *(f"{median:.2f}" for median in medians))
+            jobs = {name: partial(read, path, out) for name, read in readers.items()}
+            times = take_turns(jobs, rounds, cpu_seconds)
+            fast = {name: count / statistics.median(taken) for name, taken in times.items()}
+            speeds.add_row(f"{width}x{height}", *(f"{speed:.0f}" for speed in fast.values()))
+            faster = {f"{one} / {other}": ratio(times, other, one) for one, other in pairs}
+            ratios.add_row(f"{width}x{height}", *(f"{value:.2f}" for value in faster.values()))
+            video = {"video": f"{width}x{height}", "frames": count}
+            rows += [
+                video | {"figure": f"{name}, frames per CPU-second", "value": speed}
+                for name, speed in fast.items()
+            ]
+            rows += [video | {"figure": pair, "value": value} for pair, value in faster.items()]
+    record("decode", rows)
     console = Console(width=120)
     console.print(speeds)
     console.print(ratios)

@@ -6,6 +6,7 @@ neighbours each. Norms, softmaxes and activations count nowhere.
 """
 
 import torch
+from measure import record
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -13,12 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from models.attention import DeformableAttention
 from models.dualdetr import DualDETR, DualDETRConfig
 
-LENGTH, PAPER_GFLOPS = 96, 5.5
+LENGTH, CHANNELS, CLASSES, PAPER_GFLOPS = 96, 2048, 51, 5.5
 
 
 def multiply_accumulates(config: DualDETRConfig, length: int) -> tuple[int, int]:
     """Of matrix products and of deformable sampling, for one window of `length` snippets."""
-    model = DualDETR(config)
+    model = DualDETR(config, CHANNELS, CLASSES)
     sampling = 0
 
     def count_sampling(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -31,21 +32,31 @@ def multiply_accumulates(config: DualDETRConfig, length: int) -> tuple[int, int]
             module.register_forward_hook(count_sampling)
     # Attention as plain products: the counter does not know every fused kernel.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model(torch.zeros(1, length, config.input_dim), torch.zeros(1, length, dtype=torch.bool))
+        model(torch.zeros(1, length, CHANNELS), torch.zeros(1, length, dtype=torch.bool))
     return counter.get_total_flops() // 2, sampling
 
 
 def main() -> None:
-    print(f"{LENGTH} snippets of {DualDETRConfig().input_dim} channels; the paper says {PAPER_GFLOPS} GFLOPs")
+    print(f"{LENGTH} snippets of {CHANNELS} channels; the paper says {PAPER_GFLOPS} GFLOPs")
     print("  dim queries   products   sampling      GMAC  GFLOP (2 x GMAC)  of the paper's")
+    rows = []
     for dim, num_queries in [(512, 60), (512, 100), (512, 150), (256, 100)]:
-        config = DualDETRConfig(dim=dim, num_queries=num_queries, num_classes=51)
+        config = DualDETRConfig(dim=dim, num_queries=num_queries)
         products, sampling = multiply_accumulates(config, LENGTH)
         gmac = (products + sampling) / 1e9
         print(
             f"{dim:5} {num_queries:7} {products / 1e9:10.3f} {sampling / 1e9:10.4f} {gmac:9.3f} "
             f"{2 * gmac:17.2f} {2 * gmac / PAPER_GFLOPS:14.2f}x"
         )
+        rows.append(
+            {
+                "dim": dim,
+                "queries": num_queries,
+                "gmac": gmac,
+                "of_the_papers_gflops": 2 * gmac / PAPER_GFLOPS,
+            }
+        )
+    record("dualdetr_flops", rows)
 
 
 if __name__ == "__main__":

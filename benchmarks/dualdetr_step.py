@@ -5,30 +5,22 @@ there is one. The two take turns, so that whatever else the machine does hits bo
 of a process of its own. Prints the ratios.
 """
 
-import multiprocessing
-import resource
-import sys
-import time
 from collections.abc import Callable
 
 import torch
+from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
 
-from models import DetectorConfig, DualDETRConfig, build_detector
 from models.criterion import SetCriterion
-from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target
-from models.losses import TermWeights
+from models.detectors import DetectorConfig, build_detector
+from models.dualdetr import DualDETRConfig, DualDETRLossConfig
 
-LENGTH, ACTIONS, CLASSES, REPEATS = 256, 12, 65, 3
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+LENGTH, CHANNELS, ACTIONS, CLASSES, REPEATS = 256, 2048, 12, 65, 3
 BATCH = 16 if DEVICE.type == "cuda" else 1
 
-OURS = DualDETRConfig(num_classes=CLASSES)
+OURS = DualDETRConfig()
 BASELINE = DeformableDETRConfig(
-    num_classes=CLASSES,
-    input_dim=OURS.input_dim,
     dim=OURS.dim,
     ffn_dim=OURS.ffn_ratio * OURS.dim,
     encoder_layers=OURS.encoder_layers,
@@ -40,11 +32,9 @@ BASELINE = DeformableDETRConfig(
 def make_step(config: DetectorConfig) -> Callable[[], None]:
     """One training step of a fresh detector, without the optimiser's part."""
     torch.manual_seed(0)
-    model = build_detector(config).to(DEVICE)
-    criterion = SetCriterion(
-        DeformableDETRLossConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
-    )
-    features = torch.randn(BATCH, LENGTH, OURS.input_dim, device=DEVICE)
+    model = build_detector(config, CHANNELS, CLASSES).to(DEVICE)
+    criterion = SetCriterion(DualDETRLossConfig())  # of both
+    features = torch.randn(BATCH, LENGTH, CHANNELS, device=DEVICE)
     padding = torch.zeros(BATCH, LENGTH, dtype=torch.bool, device=DEVICE)
     targets = [
         Target(torch.rand(ACTIONS, 2).sort(dim=1).values, torch.randint(CLASSES, (ACTIONS,)))
@@ -54,50 +44,32 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     def step() -> None:
         model.zero_grad(set_to_none=True)
         criterion(model(features, padding), targets)["total"].backward()
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
+        synchronise()
 
     return step
 
 
-def seconds(step: Callable[[], None]) -> float:
-    begin = time.perf_counter()
-    step()
-    return time.perf_counter() - begin
-
-
-def peak_mib(config: DetectorConfig) -> float:
-    """What a step needs at most, on top of the weights and the inputs."""
-    step = make_step(config)
-    if DEVICE.type == "cuda":
-        before = torch.cuda.memory_allocated()
-        step()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * RSS_UNIT / 2**20
-
-
 def main() -> None:
-    peaks = []
-    for config in (OURS, BASELINE):  # first: a process inherits the peak of the one that starts it
-        with multiprocessing.get_context("spawn").Pool(1) as process:
-            peaks.append(process.apply(peak_mib, (config,)))
-    ours, baseline = make_step(OURS), make_step(BASELINE)
-    ours(), baseline()  # warm
-    times = [(seconds(ours), seconds(baseline)) for _ in range(REPEATS)]
-    ours_time, baseline_time = (min(column) for column in zip(*times, strict=True))
-    sizes = [sum(p.numel() for p in build_detector(config).parameters()) / 1e6 for config in (OURS, BASELINE)]
+    configs: dict[str, DetectorConfig] = {"DualDETR": OURS, "Deformable DETR": BASELINE}
+    peaks = [peak_mib(make_step, config) for config in configs.values()]
+    times = take_turns({name: make_step(config) for name, config in configs.items()}, REPEATS)
+    sizes = [
+        sum(p.numel() for p in build_detector(config, CHANNELS, CLASSES).parameters()) / 1e6
+        for config in configs.values()
+    ]
     print(
         f"{BATCH} windows of {LENGTH} snippets on {DEVICE.type}, width {OURS.dim}, {OURS.num_queries} queries"
     )
     print("                   DualDETR  Deformable DETR  ratio")
-    for name, left, right in [
-        ("parameters, M", *sizes),
-        ("step, s", ours_time, baseline_time),
-        ("peak memory, MiB", *peaks),
+    rows = []
+    for name, left, right, times_more in [
+        ("parameters, M", *sizes, sizes[0] / sizes[1]),
+        ("step, s", *map(min, times.values()), ratio(times, *configs)),
+        ("peak memory, MiB", *peaks, peaks[0] / peaks[1]),
     ]:
-        print(f"{name:17} {left:10.2f} {right:16.2f} {left / right:6.2f}")
+        print(f"{name:17} {left:10.2f} {right:16.2f} {times_more:6.2f}")
+        rows.append({"figure": name, "dualdetr": left, "deformable_detr": right, "ratio": times_more})
+    record("dualdetr_step", rows)
 
 
 if __name__ == "__main__":

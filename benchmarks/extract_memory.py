@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from measure import record
 from rich.console import Console
 from rich.table import Table
 
@@ -93,6 +94,13 @@ def main() -> None:
             peaks.append(peak_mib([f"videos={video}", f"store={folder}/store_{minutes}", *SETTINGS]))
             table.add_row(f"{minutes} minutes", f"{peaks[-1]:.0f}", f"{peaks[-1] / peaks[0]:.2f}")
     Console().print(table)
+    record(
+        "extract_memory",
+        [
+            {"minutes": minutes, "peak_mib": peak, "against_the_first": peak / peaks[0]}
+            for minutes, peak in zip(MINUTES, peaks, strict=True)
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ take turns; what Ray itself takes to schedule is not in it.
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import torch
 from decode import RATE, render
+from measure import cpu_seconds, ratio, record, take_turns
 from rich.console import Console
 from rich.table import Table
 
@@ -63,12 +63,6 @@ def stages(config: ExtractConfig, video: Path) -> tuple[Callable[[], None], Call
     return whole, bare, snippets
 
 
-def cpu_seconds(task: Callable[[], None]) -> float:
-    start = time.process_time()
-    task()
-    return time.process_time() - start
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -78,6 +72,7 @@ def main() -> None:
     words = parser.parse_args()
 
     table = Table("network", "snippets", "bare, s", "extraction, s", "extraction / bare throughput")
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "v.mp4"
         render(video, 640, 360, words.frames)
@@ -86,11 +81,19 @@ def main() -> None:
             whole, bare, snippets = stages(
                 compose_config("extract", ExtractConfig, [*given, *settings]), video
             )
-            # The first round warms up.
-            times = [(cpu_seconds(bare), cpu_seconds(whole)) for _ in range(words.rounds + 1)][1:]
-            medians = [statistics.median(column) for column in zip(*times, strict=True)]
-            ratio = statistics.median(alone / all_of_it for alone, all_of_it in times)
-            table.add_row(name, str(snippets), *(f"{seconds:.1f}" for seconds in medians), f"{ratio:.2f}")
+            times = take_turns({"bare": bare, "extraction": whole}, words.rounds, cpu_seconds)
+            medians = {job: statistics.median(taken) for job, taken in times.items()}
+            share = ratio(times, "bare", "extraction")
+            table.add_row(
+                name, str(snippets), *(f"{taken:.1f}" for taken in medians.values()), f"{share:.2f}"
+            )
+            rows.append(
+                {
+                    "network": name, "snippets": snippets, "bare_cpu_s": medians["bare"],
+                    "extraction_cpu_s": medians["extraction"], "throughput_against_bare": share,
+                }
+            )  # fmt: skip
+    record("extraction", rows)
     Console().print(table)
 
 

@@ -5,21 +5,16 @@ there is one. The two take turns at each length; the peak of memory is that of a
 growth is 4 from one length to the next, quadratic growth is 16.
 """
 
-import multiprocessing
-import resource
-import sys
-import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
 from torch import Tensor
 
 from models.local_attention import local_attention
 
 LENGTHS, HEADS, WIDTH, WINDOW, REPEATS = (256, 1024, 4096), 8, 64, 9, 5
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def dense_attention(query: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor, window: int) -> Tensor:
@@ -39,54 +34,40 @@ def make_step(name: str, length: int) -> Callable[[], None]:
 
     def step() -> None:
         ATTENTIONS[name](*tensors, padding, WINDOW).sum().backward()
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
+        synchronise()
 
     return step
 
 
-def seconds(step: Callable[[], None]) -> float:
-    begin = time.perf_counter()
-    step()
-    return time.perf_counter() - begin
-
-
-def peak_mib(name: str, length: int) -> float:
-    """What a step needs at most, on top of its inputs and of what a short one brings into memory for good."""
+def warm_step(name: str, length: int) -> Callable[[], None]:
+    """A step, after a short one has brought into memory what stays there for good."""
     make_step(name, 64)()
-    step = make_step(name, length)
-    if DEVICE.type == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        step()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * RSS_UNIT / 2**20
+    return make_step(name, length)
 
 
 def main() -> None:
-    peaks: dict[tuple[str, int], float] = {}
-    for length in LENGTHS:  # first: a process inherits the peak of the one that starts it
-        for name in ATTENTIONS:
-            with multiprocessing.get_context("spawn").Pool(1) as process:
-                peaks[name, length] = process.apply(peak_mib, (name, length))
-    times = {}
-    for length in LENGTHS:
-        steps = [make_step(name, length) for name in ATTENTIONS]
-        for step in steps:  # warm
-            step()
-        rounds = [[seconds(step) for step in steps] for _ in range(REPEATS)]
-        times[length] = [1e3 * min(column) for column in zip(*rounds, strict=True)]
+    peaks = {(name, length): peak_mib(warm_step, name, length) for length in LENGTHS for name in ATTENTIONS}
     print(f"window {WINDOW}, {HEADS} heads of {WIDTH} channels on {DEVICE.type}; in brackets: growth")
     print("tokens        local, ms         dense, ms  local/dense   local, MiB   dense, MiB")
-    shorter = times[LENGTHS[0]]
-    for length, (local, dense) in times.items():
+    rows, shorter = [], {}
+    for length in LENGTHS:
+        times = take_turns({name: make_step(name, length) for name in ATTENTIONS}, REPEATS)
+        best = {name: 1e3 * min(taken) for name, taken in times.items()}
+        growth = {name: best[name] / shorter.get(name, best[name]) for name in ATTENTIONS}
+        share = ratio(times, "local", "dense")
         print(
-            f"{length:6} {local:9.2f} ({local / shorter[0]:4.1f}) {dense:10.2f} ({dense / shorter[1]:4.1f}) "
-            f"{local / dense:12.2f} {peaks['local', length]:12.1f} {peaks['dense', length]:12.1f}"
+            f"{length:6} {best['local']:9.2f} ({growth['local']:4.1f}) {best['dense']:10.2f} "
+            f"({growth['dense']:4.1f}) {share:12.2f} {peaks['local', length]:12.1f} {peaks['dense', length]:12.1f}"
         )
-        shorter = times[length]
+        rows.append(
+            {
+                "tokens": length, "local_ms": best["local"], "dense_ms": best["dense"], "local_against_dense": share,
+                "local_growth": growth["local"], "dense_growth": growth["dense"],
+                "local_mib": peaks["local", length], "dense_mib": peaks["dense", length],
+            }
+        )  # fmt: skip
+        shorter = best
+    record("local_attention", rows)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pipeline.summary import Summary
 
 
 def run(config: ReportConfig) -> Summary:
-    """Draw timelines, confidence against tIoU, and what TP²-DETR's salient heads see."""
+    """Draw timelines, confidence against tIoU, and what TP²-DETR's salience heads see."""
     from pipeline.report.run import report  # after the settings are checked: it takes seconds
 
     return report(config)

@@ -41,7 +41,7 @@ FAILURES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Failure:
-    """One lost video or chunk: `stage` is the verb that lost it (probe, decode, embed, predict)."""
+    """One lost video or chunk: `stage` is where it was lost (probe, extract, import, export, predict)."""
 
     video_id: str
     uri: str | None

@@ -6,7 +6,9 @@ After a deliberate change: python -m tests.test_public_surface > tests/public_su
 from pathlib import Path
 
 import pyarrow as pa
+from pydantic.fields import FieldInfo
 
+from models.detectors import DETECTORS
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.demo.settings import DemoConfig
 from pipeline.evaluation.evaluate import score
@@ -16,7 +18,7 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.inference.settings import PredictConfig
-from pipeline.keys import described_keys
+from pipeline.keys import choices_of, described_keys
 from pipeline.report.settings import ReportConfig
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.splits.settings import SplitsConfig
@@ -47,11 +49,21 @@ SCHEMAS = {
 def surface() -> str:
     """The public surface as text, one name a line."""
     lines = [f"key {job} {key}" for job, config in JOBS.items() for key, _ in described_keys(config)]
+    for name, kind in DETECTORS.items():
+        for group, config_type in (("model", kind.config), ("loss", kind.loss)):
+            lines += [
+                f"hyperparameter {name} {key}{_choices(field)}"
+                for key, field in described_keys(config_type, prefix=f"{group}.")
+            ]
     for name, schema in SCHEMAS.items():
         lines += [f"column {name} {_column(field)}" for field in schema]
     lines += [f"failure {kind}" for kind in FailureKind]
     lines += [f"metric {name}" for name in _names(_evaluation())]
     return "\n".join(lines) + "\n"
+
+
+def _choices(field: FieldInfo) -> str:
+    return f": {', '.join(choices_of(field))}" if choices_of(field) else ""
 
 
 def _column(field: pa.Field) -> str:

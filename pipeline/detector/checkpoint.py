@@ -94,10 +94,16 @@ class CheckpointInfo:
 
 
 @dataclass(frozen=True)
-class _Description:
-    """`checkpoint.json`."""
+class _Version:
+    """The one field of `checkpoint.json` that all versions have."""
 
     format: int
+
+
+@dataclass(frozen=True)
+class _Description(_Version):
+    """`checkpoint.json`."""
+
     progress: Progress
     labels: tuple[str, ...]
     feature_digest: str
@@ -156,9 +162,11 @@ def read_info(url: str) -> CheckpointInfo:
     if not storage.exists(name):
         raise InputError(f"{url}: no checkpoint there ({_INFO} is missing)")
     try:
-        stored = parse_record(storage.read_bytes(name), name, _Description, "a checkpoint's description")
-        if stored.format != _FORMAT:
-            raise InputError(f"{name}: has format {stored.format}, this version of raytad reads {_FORMAT}")
+        content = storage.read_bytes(name)
+        version = parse_record(content, name, _Version, "a checkpoint's description").format
+        if version != _FORMAT:
+            raise InputError(f"{name}: has format {version}, this version of raytad reads {_FORMAT}")
+        stored = parse_record(content, name, _Description, "a checkpoint's description")
         missing = set(TO_RESUME) - stored.files.keys()
         if missing:
             raise DamagedError(f"{name}: damaged (says nothing of {', '.join(sorted(missing))})")

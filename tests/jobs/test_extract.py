@@ -29,16 +29,13 @@ import ray._private.parameter as parameter
 from ray._private.utils import write_ray_address
 from ray.experimental.internal_kv import _internal_kv_list
 parameter.RayParams = functools.partial(parameter.RayParams, dashboard_agent_listen_port=0)
-ray.init(
-    num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, dashboard_port=8299, _temp_dir=sys.argv[1]
-)
+context = ray.init(num_cpus=4, object_store_memory=200_000_000, include_dashboard=True, _temp_dir=sys.argv[1])
 write_ray_address(ray.get_runtime_context().gcs_address, sys.argv[1])
 while not _internal_kv_list("DASHBOARD_AGENT_ADDR_NODE_ID_PREFIX", namespace="dashboard"):
     time.sleep(0.2)
-print("ready", flush=True)
+print("ready http://" + context.dashboard_url, flush=True)
 sys.stdin.read()
 """
-HEAD_URL = "http://127.0.0.1:8299"
 SETTINGS = ["backbone=tiny", "chunk_frames=8", "embed.cpus=0.5"]
 
 
@@ -98,9 +95,10 @@ def test_the_same_command_is_submitted_to_a_cluster(archive: Path, tmp_path: Pat
     )
     try:
         assert cluster.stdout is not None
-        assert any(line == b"ready\n" for line in cluster.stdout), "the Ray head ended"
+        url = next((line.split()[1] for line in cluster.stdout if line.startswith(b"ready ")), None)
+        assert url, "the Ray head ended"
         submit = [
-            ray, "job", "submit", "--address", HEAD_URL, "--working-dir", ".", "--",
+            ray, "job", "submit", "--address", url.decode(), "--working-dir", ".", "--",
             "python", "jobs/extract.py", f"videos={archive}/clip_0.mp4", f"store={tmp_path}/store", "backbone=tiny",
         ]  # fmt: skip
         job = subprocess.run(

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from models.detectors import DETECTORS, build_detector
 from models.detection import decode
+from models.detectors import DETECTORS, build_detector
 from models.heads import DetectionHead
 
 
@@ -40,8 +40,7 @@ def test_logits_and_boxes_keep_full_precision_under_autocast() -> None:
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_rankings_under_autocast_have_no_ties(name: str) -> None:
     torch.manual_seed(0)
-    _, config_type = DETECTORS[name]
-    detector = build_detector(config_type.tiny(num_classes=40, num_queries=24)).eval()
+    detector = build_detector(DETECTORS[name].config.tiny(num_queries=24), 16, 40).eval()
     features, padding_mask = torch.randn(1, 64, 16), torch.zeros(1, 64, dtype=torch.bool)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         output = detector(features, padding_mask)

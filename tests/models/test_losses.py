@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from models.losses import TermWeights, l1_loss, sigmoid_focal_loss, tiou_loss
+from models.loss_config import TermWeights
+from models.losses import l1_loss, sigmoid_focal_loss, tiou_loss
 
 
 @pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.6, 0.0)])

@@ -1,14 +1,13 @@
 import pytest
 import torch
 
-from models import DetectorConfig, DualDETRConfig, TP2DETRConfig, build_detector
-from models.criterion import SetCriterion
-from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target, decode
+from models.detectors import DETECTORS, DetectorConfig, build_criterion, build_detector
+from models.dualdetr import DualDETRConfig
 from models.parameter_roles import parameter_roles
 from models.segments import pairwise_tiou
-from tests.models.dualdetr.cases import LOSS
+from models.tp2detr import TP2DETRConfig
 
 LENGTHS = (32, 27, 20, 32)
 ACTIONS = (
@@ -17,23 +16,23 @@ ACTIONS = (
     ((0.30, 0.90, 2),),
     (),
 )
-CHANGES = {"num_classes": 3, "dim": 64, "num_queries": 12, "dropout": 0.0}
+CHANGES = {"dim": 64, "num_queries": 12, "dropout": 0.0}
 
 
 @pytest.mark.parametrize(
-    ("config", "loss_config"),
+    "config",
     [
-        (DeformableDETRConfig.tiny(**CHANGES), DeformableDETRLossConfig()),
-        (DualDETRConfig.tiny(**CHANGES, decoder_dropout=0.0), LOSS),
-        (TP2DETRConfig.tiny(**CHANGES, num_levels=2), DeformableDETRLossConfig()),
+        DeformableDETRConfig.tiny(**CHANGES),
+        DualDETRConfig.tiny(**CHANGES, decoder_dropout=0.0),
+        TP2DETRConfig.tiny(**CHANGES, num_levels=2),
     ],
-    ids=["deformable_detr", "dualdetr", "tp2detr"],
+    ids=lambda config: config.name,
 )
-def test_a_detector_learns_one_batch_by_heart(config: DetectorConfig, loss_config: CriterionConfig) -> None:
+def test_a_detector_learns_one_batch_by_heart(config: DetectorConfig) -> None:
     """Padded samples, one without an action: the loss falls to near nothing and the actions come back."""
     torch.manual_seed(0)
-    model = build_detector(config)
-    criterion = SetCriterion(loss_config)
+    model = build_detector(config, 16, 3)
+    criterion = build_criterion(DETECTORS[config.name].loss())
     mask = torch.arange(32) >= torch.tensor(LENGTHS)[:, None]
     features, signature = 0.3 * torch.randn(4, 32, 16), torch.randn(3, 16)
     targets = []

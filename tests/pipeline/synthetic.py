@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.deformable_detr import DeformableDETRConfig
 from pipeline import storage
 from pipeline.features.schema import FEATURES_SCHEMA, as_plan, chunk_id
 from pipeline.features.spec import FeatureSpec
@@ -20,6 +21,7 @@ TINY_MODEL = {
     "name": "deformable_detr", "dim": 16, "num_heads": 2, "ffn_dim": 16, "encoder_layers": 1,
     "decoder_layers": 2, "num_queries": 6, "dropout": 0.0,
 }  # fmt: skip
+TINY_DETECTOR = DeformableDETRConfig(**TINY_MODEL)
 SPEC = FeatureSpec("synthetic", "0" * 64, {"noise": 0.1}, dim=4, timeline=Timeline(8.0, 2, 2))
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compose import compose_config, described_keys
+from pipeline.compose import compose_config
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.inference.settings import PredictConfig
+from pipeline.keys import described_keys
 from pipeline.training.settings import TrainConfig
 
 GIVEN = ["videos=/clips", "store=/store"]

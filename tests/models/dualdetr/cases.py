@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from models.criterion import CriterionConfig
-from models.losses import TermWeights
+from models.dualdetr import DualDETRLossConfig
 
-# DualDETR 3.6.
-LOSS = DeformableDETRLossConfig(match=TermWeights(classification=6.0, l1=5.0, tiou=2.0), l1_form="start_end")
+LOSS = DualDETRLossConfig()
 
 ROWS: dict[str, dict[str, Any]] = {
     "Table 4, instance level": {"decoding": "instance", "initialisation": "learnt"},

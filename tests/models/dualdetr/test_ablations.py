@@ -16,7 +16,7 @@ DISTINCT = {str(changes): changes for changes in (*ROWS.values(), *OTHERS.values
 def test_every_setting_learns(changes: dict[str, Any]) -> None:
     """Every parameter gets a gradient that is a number; the loss of a small batch and its distances fall."""
     torch.manual_seed(0)
-    model = DualDETR(DualDETRConfig.tiny(num_classes=3, dropout=0.0, decoder_dropout=0.0, **changes))
+    model = DualDETR(DualDETRConfig.tiny(dropout=0.0, decoder_dropout=0.0, **changes), 16, 3)
     mask = torch.arange(16) >= torch.tensor([[16], [11]])
     features, targets = torch.randn(2, 16, 16), [TARGET, EMPTY]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)

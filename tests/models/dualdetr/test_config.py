@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from models.dualdetr import DualDETRConfig
+from models.dualdetr import DualDETRConfig, DualDETRLossConfig
+from models.loss_config import TermWeights
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,10 @@ def test_settings_that_would_change_nothing_are_refused(changes: dict[str, Any],
 
 def test_one_branch_may_have_more_heads_than_a_quarter_of_the_channels_allows() -> None:
     assert DualDETRConfig.tiny(num_heads=16, decoding="combined").num_heads == 16
+
+
+def test_the_loss_has_the_numbers_of_the_paper() -> None:
+    loss = DualDETRLossConfig()  # 3.6
+    assert loss.match == TermWeights(classification=6.0, l1=5.0, tiou=2.0)
+    assert loss.loss == TermWeights(classification=2.0, l1=5.0, tiou=2.0)
+    assert loss.l1_form == "start_end"

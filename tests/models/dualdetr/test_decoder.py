@@ -3,15 +3,14 @@ from typing import Any
 
 import pytest
 import torch
-from models.dualdetr.queries import streams_of
 from torch import Tensor
 
 from models.dualdetr import DualDETRConfig
 from models.dualdetr.decoder import Decoder, PositionEmbedding
-from models.dualdetr.queries import MIN_WIDTH, Positions, Queries, inside
+from models.dualdetr.queries import MIN_WIDTH, Positions, Queries, inside, streams_of
 from models.levels import Level, Tokens, flatten
 from models.segments import to_centre_width
-from tests.models.test_deformable_detr import restless
+from tests.models.deformable_detr.test_model import restless
 
 NAMES = ("start", "end", "instance")
 
@@ -85,7 +84,7 @@ def test_positions_follow_the_equations_layer_by_layer(order: str, late: bool) -
     config = DualDETRConfig.tiny(
         decoder_layers=4, refinement=order, refine_at="last_layer" if late else "every_layer"
     )
-    decoder, generator, moves = Decoder(config), torch.Generator().manual_seed(2), []
+    decoder, generator, moves = Decoder(config, 1), torch.Generator().manual_seed(2), []
     for layer in decoder.layers:
         move = {name: torch.randn(2 if name == "instance" else 1, generator=generator) for name in NAMES}
         for name, bias in move.items():
@@ -106,7 +105,7 @@ def test_positions_follow_the_equations_layer_by_layer(order: str, late: bool) -
 def test_a_fresh_decoder_repeats_where_the_queries_start(decoding: str) -> None:
     config = DualDETRConfig.tiny(decoding=decoding, decoder_layers=3)
     queries = queries_for(config)
-    for prediction in Decoder(config)(queries, memory()):
+    for prediction in Decoder(config, 1)(queries, memory()):
         torch.testing.assert_close(prediction.segments, queries.positions.boundary, atol=2e-3, rtol=0)
 
 
@@ -115,7 +114,7 @@ def test_a_layers_loss_teaches_both_branches_of_this_layer_and_no_correction_bef
     refine_at: str,
 ) -> None:
     config = DualDETRConfig.tiny(decoder_layers=3, refine_at=refine_at)
-    decoder = restless(Decoder(config))
+    decoder = restless(Decoder(config, 1))
     queries = queries_for(config)
     predictions = decoder(queries, memory())
     (predictions[1].segments * torch.tensor([1.0, 2.0])).sum().backward()
@@ -141,7 +140,7 @@ def test_a_layers_loss_teaches_both_branches_of_this_layer_and_no_correction_bef
 )
 def test_classes_come_from_the_content_of_the_instance(changes: dict[str, Any], sources: set[str]) -> None:
     config = DualDETRConfig.tiny(decoder_layers=1, **changes)
-    decoder, queries = restless(Decoder(config)), queries_for(config)
+    decoder, queries = restless(Decoder(config, 1)), queries_for(config)
     decoder(queries, memory())[0].logits.sum().backward()
     reached = {
         name
@@ -171,7 +170,7 @@ def changed(queries: Queries, rows: Tensor) -> Queries:
 )
 def test_queries_that_are_not_valid_change_nothing_for_the_others(changes: dict[str, Any]) -> None:
     config = DualDETRConfig.tiny(**changes)
-    decoder, queries = restless(Decoder(config)), queries_for(config)
+    decoder, queries = restless(Decoder(config, 1)), queries_for(config)
     rows = torch.arange(config.num_queries) >= 5
     queries.valid[:] = ~rows
     first, second = decoder(queries, memory()), decoder(changed(queries, rows), memory())
@@ -189,7 +188,7 @@ def test_queries_that_are_not_valid_change_nothing_for_the_others(changes: dict[
 def test_start_and_end_queries_see_each_other_or_not(how: str, aligned: bool, another: bool) -> None:
     """Whether a start query's content depends on the end query of its own index, and of another one."""
     config = DualDETRConfig.tiny(boundary_attention=how)
-    decoder, queries = restless(Decoder(config)), queries_for(config)
+    decoder, queries = restless(Decoder(config, 1)), queries_for(config)
     layer = decoder.layers[0]
     tokens = {
         stream.name: flatten([Level(stream.channels(memory().features), memory().padding_mask)])

@@ -8,8 +8,8 @@ from models.dualdetr.initialisation import AlignedStart, LearntStart
 from models.dualdetr.queries import inside
 from models.levels import Level, Tokens, flatten
 from models.segments import to_centre_width
+from tests.models.deformable_detr.test_model import restless
 from tests.models.dualdetr.cases import LOSS
-from tests.models.test_deformable_detr import restless
 
 
 def memory(batch: int = 2, length: int = 20, dim: int = 32, seed: int = 0) -> Tokens:
@@ -19,7 +19,7 @@ def memory(batch: int = 2, length: int = 20, dim: int = 32, seed: int = 0) -> To
 
 def aligned(**changes: object) -> AlignedStart:
     torch.manual_seed(1)
-    start = AlignedStart(DualDETRConfig.tiny(num_classes=3, **changes))
+    start = AlignedStart(DualDETRConfig.tiny(**changes), 3)
     restless(start)
     return start
 
@@ -104,7 +104,7 @@ def test_learnt_queries_start_at_places_of_their_own_in_either_level() -> None:
 def decoder_gradient(**changes: object) -> dict[str, bool]:
     """For the parts of a detector, whether the decoder's last layer alone teaches them anything."""
     torch.manual_seed(0)
-    model = restless(DualDETR(DualDETRConfig.tiny(**changes)))
+    model = restless(DualDETR(DualDETRConfig.tiny(**changes), 16, 1))
     output = model(torch.randn(1, 20, 16), torch.zeros(1, 20).bool())
     target = Target(torch.tensor([[0.2, 0.5]]), torch.tensor([0]))
     SetCriterion(LOSS)(type(output)(layers=output.layers[-1:]), [target])["total"].backward()
@@ -140,7 +140,7 @@ def test_a_gradient_into_contents_stops_at_the_boxes_and_classes_of_the_proposal
 
 def test_learnt_positions_learn_from_the_first_layer_on() -> None:
     torch.manual_seed(0)
-    model = restless(DualDETR(DualDETRConfig.tiny(initialisation="learnt")))
+    model = restless(DualDETR(DualDETRConfig.tiny(initialisation="learnt"), 16, 1))
     output = model(torch.randn(1, 20, 16), torch.zeros(1, 20).bool())
     (output.layers[0].segments * torch.tensor([1.0, 2.0])).sum().backward()
     for place in model.start.places.values():

@@ -8,8 +8,8 @@ from models.criterion import SetCriterion
 from models.detection import DetectorOutput, SetPrediction, Target, decode
 from models.dualdetr import DualDETR, DualDETRConfig
 from models.parameter_roles import parameter_roles
+from tests.models.deformable_detr.test_model import padded, restless
 from tests.models.dualdetr.cases import LOSS
-from tests.models.test_deformable_detr import padded, restless
 
 TARGET = Target(torch.tensor([[0.1, 0.3], [0.2, 0.9]]), torch.tensor([0, 2]))
 EMPTY = Target(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
@@ -17,7 +17,7 @@ EMPTY = Target(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
 
 def tiny(**changes: Any) -> DualDETR:
     torch.manual_seed(0)
-    return DualDETR(DualDETRConfig.tiny(num_classes=3, **changes))
+    return DualDETR(DualDETRConfig.tiny(**changes), 16, 3)
 
 
 def learns(model: DualDETR, output: DetectorOutput, targets: list[Target]) -> dict[str, Tensor]:

@@ -1,11 +1,11 @@
 import math
 
 import torch
-from models.dualdetr.initialisation import ProposalHead, select
 from torch import Tensor
 
 from models.detection import SetPrediction
 from models.dualdetr import DualDETRConfig
+from models.dualdetr.initialisation import ProposalHead, select
 from models.levels import Level, Tokens, flatten
 
 
@@ -51,7 +51,7 @@ def test_with_fewer_tokens_than_queries_the_rest_is_not_valid() -> None:
 
 
 def test_a_fresh_head_proposes_the_base_duration_around_every_token_at_the_class_prior() -> None:
-    head = ProposalHead(DualDETRConfig.tiny(base_duration=0.2, class_prior=0.1))
+    head = ProposalHead(DualDETRConfig.tiny(base_duration=0.2, class_prior=0.1), 1)
     torch.nn.init.zeros_(head.head.classes.weight)
     _, found = head(encoded([5, 3]))
     assert found.valid.tolist() == [[True] * 5, [True] * 3 + [False] * 2]
@@ -63,7 +63,7 @@ def test_a_fresh_head_proposes_the_base_duration_around_every_token_at_the_class
 
 
 def test_segments_start_twice_as_long_on_each_coarser_level() -> None:
-    head = ProposalHead(DualDETRConfig.tiny(base_duration=0.1, num_levels=3))
+    head = ProposalHead(DualDETRConfig.tiny(base_duration=0.1, num_levels=3), 1)
     _, found = head(encoded([5, 3], [3, 2], [2, 1]))
     for sample, lengths in enumerate([(5, 3, 2), (3, 2, 1)]):
         expected = [
@@ -76,7 +76,7 @@ def test_segments_start_twice_as_long_on_each_coarser_level() -> None:
 
 def test_nothing_is_proposed_from_padding_nor_from_the_very_ends() -> None:
     """The margin takes the outermost tokens of ten, and none of three."""
-    head = ProposalHead(DualDETRConfig.tiny(num_queries=12, border_margin=0.12))
+    head = ProposalHead(DualDETRConfig.tiny(num_queries=12, border_margin=0.12), 1)
     proposals, _ = head(encoded([10, 3, 0]))
     expected = [[0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85], [1 / 6, 3 / 6, 5 / 6], []]
     for sample, centres in enumerate(expected):
@@ -86,7 +86,7 @@ def test_nothing_is_proposed_from_padding_nor_from_the_very_ends() -> None:
 
 
 def test_proposals_carry_no_gradient_but_the_dense_prediction_does() -> None:
-    head = ProposalHead(DualDETRConfig.tiny())
+    head = ProposalHead(DualDETRConfig.tiny(), 1)
     proposals, found = head(encoded([10]))
     assert not proposals.segments.requires_grad
     assert found.segments.requires_grad

@@ -1,11 +1,10 @@
 import pytest
 import torch
-from models.dualdetr.queries import branches_of, streams_of
 from torch import Tensor
 
 from models.dualdetr import DualDETRConfig
 from models.dualdetr.branch import BranchLayer
-from models.dualdetr.queries import Positions
+from models.dualdetr.queries import Positions, branches_of, streams_of
 from models.levels import Level, flatten
 
 DIM = 32

@@ -2,10 +2,9 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
-from models.dualdetr.queries import Stream
 from torch import Tensor
 
-from models.dualdetr.queries import MIN_WIDTH, Positions, inside
+from models.dualdetr.queries import MIN_WIDTH, Positions, Stream, inside
 from models.dualdetr.refinement import ContentRefinement, refine
 from models.segments import to_centre_width, to_start_end
 

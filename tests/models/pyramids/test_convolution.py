@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.pyramids.convolution import Convolution, convolution_pyramid
-from tests.models.test_deformable_detr import restless
+from tests.models.deformable_detr.test_model import restless
 
 
 def convolve(x: np.ndarray, layer: Convolution) -> np.ndarray:

@@ -11,7 +11,7 @@ from models.pyramids.convolution import convolution_pyramid
 from models.pyramids.direct import DirectPyramid
 from models.pyramids.sgp import sgp_pyramid
 from models.pyramids.transformer import transformer_pyramid
-from tests.models.test_deformable_detr import restless
+from tests.models.deformable_detr.test_model import restless
 
 DIM, LEVELS = 16, 4
 

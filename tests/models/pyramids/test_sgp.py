@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from models.pyramids.sgp import MaskedGroupNorm, SGPBlock, sgp_pyramid
-from tests.models.test_deformable_detr import restless
+from tests.models.deformable_detr.test_model import restless
 
 
 def arrays(layer: nn.Module) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.pyramids.transformer import LocalSelfAttention, TransformerBlock, transformer_pyramid
-from tests.models.test_deformable_detr import restless
+from tests.models.deformable_detr.test_model import restless
 
 
 def attend(x: Tensor, layer: LocalSelfAttention) -> Tensor:

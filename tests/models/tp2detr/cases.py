@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# Of Table 1, a row is its pyramid; of Table 3, its salient heads.
+# Of Table 1, a row is its pyramid; of Table 3, its salience heads.
 ROWS: dict[str, dict[str, Any]] = {
     "Table 1, direct downsampling": {"pyramid": "direct"},
     "Table 1, CNN-based (basic)": {"pyramid": "convolution"},
@@ -32,5 +32,5 @@ OTHERS: dict[str, dict[str, Any]] = {
     "two heads": {"share_salience_head": False, "salience_upsampling": "linear"},
     "two sets of CNNs": {"share_salience_head": False, "salience_head": "cnn_adaptive"},
     "CNNs on the encoder": {"salience_on": "encoder", "salience_head": "cnn_max"},
-    "direct, without salient heads": {"pyramid": "direct", "salience_on": "none"},
+    "direct, without salience heads": {"pyramid": "direct", "salience_on": "none"},
 }

@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from models.detectors import DETECTORS, build_detector
-from models.criterion import SetCriterion
-from models.deformable_detr import DeformableDETRLossConfig
-from models.tp2detr import TP2DETR, TP2DETRConfig
+from models.detectors import DETECTORS, build_criterion, build_detector
+from models.tp2detr import TP2DETR, TP2DETRConfig, TP2DETRLossConfig
+from models.tp2detr.loss import TP2DETRCriterion
 from tests.models.tp2detr.cases import OTHERS, ROWS, TABLE_4
 from tests.models.tp2detr.test_model import EMPTY, TARGET
 
@@ -31,10 +30,10 @@ def without_gradient(model: nn.Module) -> set[str]:
 def test_every_setting_learns(changes: dict[str, Any]) -> None:
     """Every parameter gets a gradient that is a number; the loss of a small batch falls."""
     torch.manual_seed(0)
-    model = TP2DETR(TP2DETRConfig.tiny(dropout=0.0, num_levels=3, **changes))
+    model = TP2DETR(TP2DETRConfig.tiny(dropout=0.0, num_levels=3, **changes), 16, 1)
     features, mask = batch()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    criterion, losses = SetCriterion(DeformableDETRLossConfig()), []
+    criterion, losses = TP2DETRCriterion(TP2DETRLossConfig()), []
     for step in range(20):
         loss = criterion(model(features, mask), [TARGET, EMPTY])
         optimizer.zero_grad()
@@ -45,7 +44,7 @@ def test_every_setting_learns(changes: dict[str, Any]) -> None:
         optimizer.step()
         losses.append({name: value.item() for name, value in loss.items()})
     first, last = losses[0], losses[-1]
-    for name in ("total", "l1", *(name for name in first if name.startswith("salient"))):
+    for name in ("total", "l1", *(name for name in first if name.startswith("salience"))):
         assert last[name] < 0.8 * first[name], name
 
 
@@ -53,17 +52,18 @@ def test_every_setting_learns(changes: dict[str, Any]) -> None:
 def test_each_row_of_table_4_supervises_what_it_says(row: str) -> None:
     name, changes, deep = TABLE_4[row]
     torch.manual_seed(0)
-    model = build_detector(DETECTORS[name][1].tiny(**changes))
+    model = build_detector(DETECTORS[name].config.tiny(**changes), 16, 1)
     features, mask = batch()
     output = model(features, mask)
-    losses = SetCriterion(DeformableDETRLossConfig(deep_supervision=deep))(output, [TARGET, EMPTY])
+    criterion = build_criterion(DETECTORS[name].loss(deep_supervision=deep))
+    losses = criterion(output, [TARGET, EMPTY])
     losses["total"].backward()
     idle = without_gradient(model)
     assert all("decoder.heads.0." in parameter for parameter in idle)
     assert bool(idle) == (not deep)
     assert ("class_layer0" in losses) == deep
-    early = {place for place in losses if place.startswith("salient")}
-    assert early == ({"salient_pyramid", "salient_encoder"} if "early" in row else set())
+    early = {place for place in losses if place.startswith("salience")}
+    assert early == ({"salience_pyramid", "salience_encoder"} if "early" in row else set())
 
 
 def test_the_documentation_gives_each_row_of_the_tables_with_its_settings() -> None:

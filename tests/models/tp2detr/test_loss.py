@@ -5,12 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.tp2detr.loss import SalienceConfig, foreground, salience_loss
 
-from models.criterion import SetCriterion
-from models.deformable_detr import DeformableDETRLossConfig
 from models.detection import DetectorOutput, Salience, SetPrediction, Target
 from models.matching import pad_targets
+from models.tp2detr.config import SalienceConfig, TP2DETRLossConfig
+from models.tp2detr.loss import TP2DETRCriterion, foreground, salience_loss
 
 EMPTY = Target(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
 CPU = torch.device("cpu")
@@ -20,12 +19,12 @@ def target(*segments: tuple[float, float]) -> Target:
     return Target(torch.tensor(segments).view(-1, 2), torch.zeros(len(segments), dtype=torch.long))
 
 
-def output_of(saliency: dict[str, Salience]) -> DetectorOutput:
-    """Proposals that do not matter, with these salient logits."""
-    batch = len(next(iter(saliency.values())).logits)
+def output_of(salience: dict[str, Salience]) -> DetectorOutput:
+    """Proposals that do not matter, with these salience logits."""
+    batch = len(next(iter(salience.values())).logits)
     segments = torch.tensor([[0.2, 0.6]]).expand(batch, 1, 2)
     layer = SetPrediction(segments, torch.zeros(batch, 1, 1), torch.ones(batch, 1, dtype=torch.bool))
-    return DetectorOutput(layers=(layer,), salience=saliency)
+    return DetectorOutput(layers=(layer,), salience=salience)
 
 
 def masked(lengths: list[int], total: int) -> torch.Tensor:
@@ -61,9 +60,9 @@ def test_the_loss_by_hand(form: Any, over_time: Any) -> None:
     lengths, total = [8, 3, 0], 8
     targets = [target((0.3, 0.5), (0.45, 0.8)), target((0.1, 0.4)), target((0.1, 0.4))]
     logits = torch.randn(3, total, requires_grad=True)
-    saliency = Salience(logits, masked(lengths, total))
+    salience = Salience(logits, masked(lengths, total))
     loss = salience_loss(
-        saliency,
+        salience,
         pad_targets(targets, CPU),
         SalienceConfig(form=form, over_time=over_time),
         focal_alpha=0.3,
@@ -85,33 +84,34 @@ def test_the_loss_by_hand(form: Any, over_time: Any) -> None:
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     loss.backward()
     assert logits.grad is not None
-    assert (logits.grad[saliency.padding_mask] == 0).all()
-    assert (logits.grad[~saliency.padding_mask] != 0).all()
+    assert (logits.grad[salience.padding_mask] == 0).all()
+    assert (logits.grad[~salience.padding_mask] != 0).all()
 
 
 def test_the_criterion_weighs_each_place() -> None:
     torch.manual_seed(0)
     mask = masked([8, 5], 8)
-    saliency = {place: Salience(torch.randn(2, 8), mask) for place in ("pyramid", "encoder")}
+    salience = {place: Salience(torch.randn(2, 8), mask) for place in ("pyramid", "encoder")}
     targets = [target((0.3, 0.5), (0.6, 0.7)), target((0.1, 0.4))]
-    with_salience = SetCriterion(DeformableDETRLossConfig())(output_of(saliency), targets)
-    without = SetCriterion(DeformableDETRLossConfig(salient=SalienceConfig(weight=0.0)))(output_of(saliency), targets)
-    for place, found in saliency.items():
+    with_salience = TP2DETRCriterion(TP2DETRLossConfig())(output_of(salience), targets)
+    silent = TP2DETRLossConfig(salience=SalienceConfig(weight=0.0))
+    without = TP2DETRCriterion(silent)(output_of(salience), targets)
+    for place, found in salience.items():
         alone = salience_loss(
             found, pad_targets(targets, CPU), SalienceConfig(), focal_alpha=0.25, focal_gamma=2.0
         )
-        torch.testing.assert_close(with_salience[f"salient_{place}"], alone / 3)  # three targets
-    expected = 3 * (0.5 * with_salience["salient_pyramid"] + 1.5 * with_salience["salient_encoder"])
+        torch.testing.assert_close(with_salience[f"salience_{place}"], alone / 3)  # three targets
+    expected = 3 * (0.5 * with_salience["salience_pyramid"] + 1.5 * with_salience["salience_encoder"])
     torch.testing.assert_close(with_salience["total"] - without["total"], expected)
-    only = SetCriterion(DeformableDETRLossConfig())(output_of({"encoder": saliency["encoder"]}), targets)
-    assert {name for name in only if name.startswith("salient")} == {"salient_encoder"}
+    only = TP2DETRCriterion(TP2DETRLossConfig())(output_of({"encoder": salience["encoder"]}), targets)
+    assert {name for name in only if name.startswith("salience")} == {"salience_encoder"}
 
 
 def test_shares_of_a_batch_add_up_however_much_padding_each_has() -> None:
     torch.manual_seed(0)
     logits, mask = torch.randn(3, 9), masked([9, 4, 6], 9)
     targets = [target((0.3, 0.5)), target((0.1, 0.4), (0.6, 0.7)), EMPTY]
-    criterion = SetCriterion(DeformableDETRLossConfig())
+    criterion = TP2DETRCriterion(TP2DETRLossConfig())
     whole = criterion(output_of({"encoder": Salience(logits, mask)}), targets, num_targets=1)
     parts = [
         criterion(
@@ -121,7 +121,7 @@ def test_shares_of_a_batch_add_up_however_much_padding_each_has() -> None:
         )
         for rows, length in ((slice(0, 1), 9), (slice(1, 3), 6))
     ]
-    for name in ("salient_encoder", "total"):
+    for name in ("salience_encoder", "total"):
         torch.testing.assert_close(sum(part[name] for part in parts), whole[name])
 
 

@@ -5,26 +5,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.criterion import SetCriterion
-from models.deformable_detr import DeformableDETRLossConfig
 from models.deformable_detr import DeformableDETR, DeformableDETRConfig
 from models.detection import DetectorOutput, Target, decode
 from models.parameter_roles import parameter_roles
-from models.tp2detr import TP2DETR, TP2DETRConfig
-from tests.models.test_deformable_detr import padded, restless
+from models.tp2detr import TP2DETR, TP2DETRConfig, TP2DETRLossConfig
+from models.tp2detr.loss import TP2DETRCriterion
+from tests.models.deformable_detr.test_model import padded, restless
 
 TARGET = Target(torch.tensor([[0.1, 0.3], [0.2, 0.9]]), torch.tensor([0, 0]))
 EMPTY = Target(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
 
 
-def tiny(**changes: Any) -> TP2DETR:
+def tiny(input_dim: int = 16, **changes: Any) -> TP2DETR:
     torch.manual_seed(0)
-    return TP2DETR(TP2DETRConfig.tiny(**changes))
+    return TP2DETR(TP2DETRConfig.tiny(**changes), input_dim, 1)
 
 
 def learns(model: TP2DETR, output: DetectorOutput, targets: list[Target]) -> dict[str, Tensor]:
     """The losses, after a backward pass that reached every parameter with a number."""
-    losses = SetCriterion(DeformableDETRLossConfig())(output, targets)
+    losses = TP2DETRCriterion(TP2DETRLossConfig())(output, targets)
     losses["total"].backward()
     assert all(value.isfinite() for value in losses.values())
     for name, parameter in model.named_parameters():
@@ -35,21 +34,21 @@ def learns(model: TP2DETR, output: DetectorOutput, targets: list[Target]) -> dic
 
 @pytest.mark.parametrize("pyramid", ["direct", "convolution", "sgp", "transformer"])
 def test_a_sample_alone_and_padded_in_a_batch_give_the_same(pyramid: str) -> None:
-    """Proposals and salient logits, from one token on, whatever the padding holds."""
+    """Proposals and salience logits, from one token on, whatever the padding holds."""
     model = restless(tiny(pyramid=pyramid, salience_upsampling="linear"))
     samples = [torch.randn(length, 16) for length in (1, 2, 7, 12, 23)]
     rows = [padded(sample, 23, float("nan") if index % 2 else 1e4) for index, sample in enumerate(samples)]
     batch, mask = torch.cat([row for row, _ in rows]), torch.cat([mask for _, mask in rows])
-    together, salient = model(batch, mask), model.salience(batch, mask)
+    together, salience = model(batch, mask), model.salience(batch, mask)
     for index, sample in enumerate(samples):
         whole = torch.zeros(1, len(sample), dtype=torch.bool)
         for one, many in zip(model(sample[None], whole).layers, together.layers, strict=True):
             torch.testing.assert_close(one.segments[0], many.segments[index], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(one.logits[0], many.logits[index], atol=1e-5, rtol=1e-5)
         for place, alone in model.salience(sample[None], whole).items():
-            found = salient[place].logits[index, : len(sample)]
+            found = salience[place].logits[index, : len(sample)]
             torch.testing.assert_close(alone.logits[0], found, atol=1e-5, rtol=1e-5)
-            assert (salient[place].padding_mask == mask).all()
+            assert (salience[place].padding_mask == mask).all()
 
 
 @pytest.mark.parametrize("pyramid", ["direct", "convolution", "sgp", "transformer"])
@@ -60,13 +59,13 @@ def test_any_length_learns_with_empty_and_padded_samples(pyramid: str, length: i
     features = torch.randn(4, length, 16).masked_fill(mask[..., None], float("nan"))
     output = model(features, mask)
     assert output.final.valid.sum(dim=1).tolist() == [8, 8, 0, 8]
-    assert {place: saliency.logits.shape for place, saliency in output.salience.items()} == {
+    assert {place: salience.logits.shape for place, salience in output.salience.items()} == {
         "pyramid": (4, length),
         "encoder": (4, length),
     }
     losses = learns(model, output, [TARGET, TARGET, TARGET, EMPTY])
-    assert losses["salient_pyramid"] > 0
-    assert losses["salient_encoder"] > 0
+    assert losses["salience_pyramid"] > 0
+    assert losses["salience_encoder"] > 0
     assert len(decode(output, top_k=5)[2].scores) == 0
 
 
@@ -75,10 +74,10 @@ def test_without_any_truth_everything_learns_that_it_is_background() -> None:
     losses = learns(model, model(torch.randn(2, 12, 16), torch.zeros(2, 12).bool()), [EMPTY, EMPTY])
     assert losses["l1"] == 0
     assert losses["class"] > 0
-    assert losses["salient_encoder"] > 0
+    assert losses["salience_encoder"] > 0
 
 
-def test_salient_logits_are_for_training_unless_asked_for() -> None:
+def test_salience_is_for_training_unless_asked_for() -> None:
     model = tiny(dropout=0.0)
     features, mask = torch.randn(2, 20, 16), torch.arange(20) >= torch.tensor([[20], [9]])
     trained = model(features, mask)
@@ -86,8 +85,8 @@ def test_salient_logits_are_for_training_unless_asked_for() -> None:
     model.eval()
     assert model(features, mask).salience == {}
     asked = model.salience(features, mask)
-    for place, saliency in trained.salience.items():
-        torch.testing.assert_close(asked[place].logits, saliency.logits)
+    for place, salience in trained.salience.items():
+        torch.testing.assert_close(asked[place].logits, salience.logits)
     torch.testing.assert_close(model(features, mask).final.logits, trained.final.logits)
 
 
@@ -102,9 +101,9 @@ def test_only_the_places_that_are_supervised_have_a_head(salience_on: str, place
 def test_without_pyramid_and_salience_heads_it_is_the_baseline(num_levels: int) -> None:
     sizes: dict[str, Any] = {"num_levels": num_levels}
     torch.manual_seed(3)
-    baseline = DeformableDETR(DeformableDETRConfig.tiny(**sizes))
+    baseline = DeformableDETR(DeformableDETRConfig.tiny(**sizes), 16, 1)
     torch.manual_seed(3)
-    ours = TP2DETR(TP2DETRConfig.tiny(pyramid="direct", salience_on="none", **sizes))
+    ours = TP2DETR(TP2DETRConfig.tiny(pyramid="direct", salience_on="none", **sizes), 16, 1)
     assert type(ours.deformable_detr) is DeformableDETR
     features, mask = torch.randn(2, 15, 16), torch.arange(15) >= torch.tensor([[15], [8]])
     left, right = baseline.eval()(features, mask), ours.eval()(features, mask)
@@ -126,10 +125,10 @@ def test_the_parameters_of_the_thumos14_model_add_up_to_the_published_number() -
     heads = linear(d, 1) + 2 * linear(d, d) + linear(d, 2)  # actionness and box
     decoder = 5 * (self_attention + deformable + norm + feed_forward + heads)
     decoder += 2 * queries * d + linear(d, 1)  # positions and contents, reference points
-    salient = linear(levels * d, d) + linear(d, 1)
-    assert levels * block + encoder + decoder + salient == 43_674_641
+    salience = linear(levels * d, d) + linear(d, 1)
+    assert levels * block + encoder + decoder + salience == 43_674_641
 
-    model = TP2DETR(TP2DETRConfig())
+    model = TP2DETR(TP2DETRConfig(), 512, 1)
     parts = model.deformable_detr
     counted = {
         "pyramid": levels * block,
@@ -139,8 +138,8 @@ def test_the_parameters_of_the_thumos14_model_add_up_to_the_published_number() -
     }
     for name, count in counted.items():
         assert sum(p.numel() for p in getattr(parts, name).parameters()) == count, name
-    assert model.salient is not None
-    assert sum(p.numel() for p in model.salient.parameters()) == salient
+    assert model.salience_heads is not None
+    assert sum(p.numel() for p in model.salience_heads.parameters()) == salience
     assert sum(p.numel() for p in model.parameters()) == 43_674_641
 
 
@@ -158,7 +157,7 @@ def test_every_parameter_learns_at_one_pace(pyramid: str) -> None:
 
 @pytest.mark.parametrize("pyramid", ["convolution", "sgp", "transformer"])
 def test_bfloat16_autocast_trains_and_stays_near_float32(pyramid: str) -> None:
-    model = tiny(pyramid=pyramid, input_dim=24, dropout=0.0)
+    model = tiny(24, pyramid=pyramid, dropout=0.0)
     features, mask = torch.randn(2, 40, 24), torch.arange(40) >= torch.tensor([[40], [17]])
     exact = model(features, mask)
     with torch.autocast("cpu", torch.bfloat16):
@@ -166,7 +165,7 @@ def test_bfloat16_autocast_trains_and_stays_near_float32(pyramid: str) -> None:
     assert output.final.segments.dtype == torch.float32
     assert (output.final.segments - exact.final.segments).abs().max() < 0.05
     rough, full = (learns(model, found, [TARGET, TARGET]) for found in (output, exact))
-    for name in ("salient_pyramid", "salient_encoder"):
+    for name in ("salience_pyramid", "salience_encoder"):
         torch.testing.assert_close(rough[name], full[name], atol=0.01, rtol=0.05)
 
 
@@ -180,8 +179,8 @@ def test_saving_and_loading_keeps_every_number() -> None:
     other.load_state_dict(state)
     features, mask = torch.randn(1, 9, 16), torch.zeros(1, 9, dtype=torch.bool)
     torch.testing.assert_close(other.eval()(features, mask).final.logits, model(features, mask).final.logits)
-    for place, saliency in model.salience(features, mask).items():
-        torch.testing.assert_close(other.salience(features, mask)[place].logits, saliency.logits)
+    for place, salience in model.salience(features, mask).items():
+        torch.testing.assert_close(other.salience(features, mask)[place].logits, salience.logits)
 
 
 def test_features_of_another_width_are_refused() -> None:

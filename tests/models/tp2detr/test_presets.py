@@ -1,15 +1,12 @@
 """The presets in `configs/` against the dataclasses and against the paper's section 4."""
 
-import dataclasses
-
 import pytest
 
-from models.criterion import CriterionConfig
 from models.deformable_detr import DeformableDETR
-from models.losses import TermWeights
-from models.tp2detr import TP2DETR, TP2DETRConfig
+from models.loss_config import TermWeights
+from models.tp2detr import TP2DETR, TP2DETRConfig, TP2DETRLossConfig
 from pipeline.compose import compose_config
-from pipeline.detector.build import build, criterion_config
+from pipeline.detector.build import build
 from pipeline.training.settings import TrainConfig
 
 REQUIRED = ["run=r", "store=s", "dataset.annotations=a"]
@@ -22,24 +19,18 @@ def composed(*words: str) -> TrainConfig:
 
 def test_the_model_preset_holds_the_defaults_of_model_and_loss() -> None:
     config = composed("model=tp2detr")
-    defaults = dataclasses.asdict(TP2DETRConfig())
-    assert config.model == {"name": "tp2detr"} | {
-        key: value for key, value in defaults.items() if key not in ("input_dim", "num_classes")
-    }
-    assert criterion_config(config.loss) == DeformableDETRLossConfig()
-    assert config.loss == dataclasses.asdict(DeformableDETRLossConfig())
+    assert config.model == TP2DETRConfig()
+    assert config.loss == TP2DETRLossConfig()
 
 
 @pytest.mark.parametrize("pyramid", ["direct", "convolution", "sgp", "transformer"])
 def test_the_released_code_is_a_preset_with_every_pyramid(pyramid: str) -> None:
     config = composed("model=tp2detr_released_code", f"model.pyramid={pyramid}")
-    loss = criterion_config(config.loss)
-    assert loss.loss == TermWeights(classification=3.0, l1=5.0, tiou=2.0)
-    assert dataclasses.replace(loss, loss=DeformableDETRLossConfig().loss) == DeformableDETRLossConfig()
+    assert config.loss == TP2DETRLossConfig(loss=TermWeights(classification=3.0, l1=5.0, tiou=2.0))
     small = composed("model=tp2detr_released_code", f"model.pyramid={pyramid}", *SMALL)
     detector = build(small.model, input_dim=8, num_classes=1, bf16=False).detector
     assert detector.config == TP2DETRConfig(
-        pyramid=pyramid, stem="released", input_dim=8, dim=32, ffn_dim=32, encoder_layers=1
+        pyramid=pyramid, stem="released", dim=32, ffn_dim=32, encoder_layers=1
     )
     stem = {"direct": 0, "convolution": 4, "sgp": 1, "transformer": 1}[pyramid]
     assert len(getattr(detector.deformable_detr.pyramid, "stem", ())) == stem
@@ -73,10 +64,9 @@ def test_experiments_train_as_the_paper_says(dataset: str, split: int) -> None:
     } | {name: getattr(detector.config, name) for name in ("decoder_points", "num_queries")}
     expected = {"thumos14": (4, 9, 3, 5, 4, 4, 40), "activitynet": (4, 17, 2, 3, 4, 6, 30)}[dataset]
     assert tuple(table_2.values()) == expected
-    salient = {"thumos14": (3.0, "nearest"), "activitynet": (2.0, "linear")}[dataset]
-    loss = criterion_config(config.loss)
-    assert (loss.salient.weight, detector.config.salience_upsampling) == salient
-    assert loss.loss == TermWeights(classification=2.0, l1=5.0, tiou=2.0)
+    salience = {"thumos14": (3.0, "nearest"), "activitynet": (2.0, "linear")}[dataset]
+    assert (config.loss.salience.weight, detector.config.salience_upsampling) == salience
+    assert config.loss.loss == TermWeights(classification=2.0, l1=5.0, tiou=2.0)
 
 
 def test_the_baseline_of_the_experiment_is_the_baseline() -> None:

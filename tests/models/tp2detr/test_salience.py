@@ -1,4 +1,4 @@
-"""Salient heads against Algorithm 1 and Table 3, sample by sample and token by token."""
+"""Salience heads against Algorithm 1 and Table 3, sample by sample and token by token."""
 
 import math
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from models.levels import Level
 from models.tp2detr import TP2DETRConfig
 from models.tp2detr.salience import FusedCNNs, SalienceHeads, UnifiedMLP, upsample
-from tests.models.test_deformable_detr import restless
+from tests.models.deformable_detr.test_model import restless
 
 
 def pyramid_of(length: int, valid: int, levels: int = 3, dim: int = 4) -> list[Level]:

@@ -1,7 +1,9 @@
 """Checkpoints on local files and on S3: exact round trips, and no trust in half-written ones."""
 
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -32,7 +34,7 @@ from pipeline.training.retention import delete_outdated
 from pipeline.training.settings import OptimiserConfig
 from pipeline.training.step import Share, TrainStep
 from pipeline.training.workers import Workers
-from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL
+from tests.pipeline.synthetic import LABELS, SPEC, TINY_DETECTOR
 
 PROGRESS = Progress(epoch=3, step=12, history=({"epoch": 3, "total": 1.5, "det_map": 0.25},))
 CONFIG = {"seed": 42, "optimiser": {"epochs": 5}}
@@ -50,7 +52,7 @@ class Trainee:
 
     def __init__(self, seed: int) -> None:
         torch.manual_seed(seed)
-        self.model: NormalisedDetector = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
+        self.model: NormalisedDetector = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
         self.optimiser = build_optimiser(self.model, OptimiserConfig(lr=1e-2))
         criterion = SetCriterion(DeformableDETRLossConfig())
         alone = Workers(rank=0, size=1, device=torch.device("cpu"))
@@ -152,11 +154,12 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(run: str, name: str) -> N
         storage.write_bytes(file, storage.read_bytes(file)[:-10])
     else:
         damage(file)
+    damaged = "damaged, not a checkpoint's description (" if name == "checkpoint.json" else "damaged ("
     search = search_checkpoints(run, TO_RESUME)
     assert search.found is not None
     assert search.found.url == urls[0]
     assert len(search.damaged) == 1
-    assert search.damaged[0].startswith(f"{file}: damaged (")
+    assert search.damaged[0].startswith(f"{file}: {damaged}")
     assert last_checkpoint(run) == search.found
     # Only what is needed must be whole.
     predicts = search_checkpoints(run, TO_PREDICT).found
@@ -165,7 +168,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(run: str, name: str) -> N
 
     storage.remove(urls[0])
     with pytest.raises(
-        InputError, match=rf"{name}: damaged \(.*has no other checkpoint: put the file back"
+        InputError, match=rf"{name}: {re.escape(damaged)}.*has no other checkpoint: put the file back"
     ) as caught:
         last_checkpoint(run)
     assert "\n" not in str(caught.value)
@@ -258,7 +261,7 @@ def test_damage_is_noticed(tmp_path) -> None:
 def test_weights_of_another_model_do_not_fit(tmp_path) -> None:
     info = read_info(Trainee(seed=0).save(str(tmp_path), epoch=1))
     with pytest.raises(InputError, match="does not fit the model") as caught:
-        load_weights(info, build(TINY_MODEL | {"dim": 32}, SPEC.dim, len(LABELS), bf16=False))
+        load_weights(info, build(replace(TINY_DETECTOR, dim=32), SPEC.dim, len(LABELS), bf16=False))
     assert "\n" not in str(caught.value)
 
 
@@ -267,5 +270,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content: bytes) -> None:
     with pytest.raises(InputError, match="no checkpoint there"):
         read_info(str(tmp_path))
     storage.write_bytes(str(tmp_path / "checkpoint.json"), content)
-    with pytest.raises(InputError, match=r"checkpoint\.json: (damaged \(not a checkpoint|has format 99)"):
+    with pytest.raises(
+        InputError, match=r"checkpoint\.json: (damaged, not a checkpoint's description \(|has format 99)"
+    ):
         read_info(str(tmp_path))

@@ -15,7 +15,14 @@ from pipeline.detector.settings import MergeConfig, WindowConfig
 from pipeline.detector.windows import cut_windows
 from pipeline.features.store import FeatureStore
 from pipeline.segments.detections import VideoDetections
-from tests.pipeline.synthetic import SPEC, TINY_MODEL, SyntheticVideo, features_of, make_videos, write_store
+from tests.pipeline.synthetic import (
+    SPEC,
+    TINY_DETECTOR,
+    SyntheticVideo,
+    features_of,
+    make_videos,
+    write_store,
+)
 
 # The last is shorter than a window, so that batches hold padding.
 VIDEOS = [*make_videos(4, "test", seed=4), SyntheticVideo("test_short", 5.0, ((1.0, 3.0, "jump"),), "test")]
@@ -31,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 @pytest.fixture(scope="module")
 def detector() -> NormalisedDetector:
     torch.manual_seed(0)
-    return build(TINY_MODEL, SPEC.dim, num_classes=2, bf16=False).eval()
+    return build(TINY_DETECTOR, SPEC.dim, num_classes=2, bf16=False).eval()
 
 
 def detections(

@@ -26,7 +26,15 @@ from pipeline.segments.completeness import Completeness, read_completeness
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.training.optimisation import build_optimiser
 from pipeline.training.settings import OptimiserConfig, TrainConfig
-from tests.pipeline.synthetic import LABELS, SPEC, TINY_MODEL, features_of, make_videos, write_store
+from tests.pipeline.synthetic import (
+    LABELS,
+    SPEC,
+    TINY_DETECTOR,
+    TINY_MODEL,
+    features_of,
+    make_videos,
+    write_store,
+)
 
 VIDEOS = make_videos(7, "test", seed=6)
 INCOMPLETE, BROKEN = VIDEOS[2].video_id, VIDEOS[4].video_id
@@ -42,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
         "windows.length=32", "windows.train_step=8", "windows.test_step=16", "merge.window_top_k=5",
     ]  # fmt: skip
     torch.manual_seed(0)
-    model = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
+    model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
     save_checkpoint(
         storage.join(run, CHECKPOINTS, checkpoint_name(1)),
         progress=Progress(1, 1, ()),
@@ -150,7 +158,7 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
     assert predict(config("null", tmp_path, checkpoint=copy)).already_done == 7
     monkeypatch.undo()
     newer = Progress(2, 2, ())
-    model = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False)
+    model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
     save_checkpoint(
         storage.join(run, CHECKPOINTS, checkpoint_name(2)),
         progress=newer, labels=LABELS, feature_spec=SPEC, config=read_info(copy).config, model=model,
@@ -221,7 +229,7 @@ def test_the_windows_of_prediction_may_lie_otherwise(run: str, ray_local: None, 
 )
 def test_impossible_windows_are_one_line(mode: str, change: dict[str, object], message: str) -> None:
     trained = TrainConfig(
-        run="/r", store="/s", dataset={"annotations": "/a"}, model={}, loss={},
+        run="/r", store="/s", dataset={"annotations": "/a"}, model=TINY_MODEL, loss={},
         windows={"mode": mode, "length": 32, "train_step": 8, "test_step": 16},
     )  # fmt: skip
     with pytest.raises(InputError, match=message):

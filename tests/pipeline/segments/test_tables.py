@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.inference import tables
+from pipeline.segments import tables
 from pipeline.segments.detections import VideoDetections
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.segments.tables import VideoOutcome, flatten, predictions_table, segments_table

@@ -13,7 +13,7 @@ CONFIG = OptimiserConfig(
 
 
 def test_places_learn_at_a_tenth() -> None:
-    model = DeformableDETR(DeformableDETRConfig.tiny())
+    model = DeformableDETR(DeformableDETRConfig.tiny(), 16, 1)
     optimiser = build_optimiser(model, CONFIG)
     rate_of = {p: group["lr"] for group in optimiser.param_groups for p in group["params"]}
     assert len(rate_of) == len(list(model.parameters()))
@@ -24,7 +24,7 @@ def test_places_learn_at_a_tenth() -> None:
 
 @pytest.mark.parametrize(("pyramid_lr", "expected"), [(None, 1e-3), (2e-5, 2e-5)])
 def test_a_pyramid_learns_at_its_own_rate_or_the_usual_one(pyramid_lr: float | None, expected: float) -> None:
-    model = TP2DETR(TP2DETRConfig.tiny())
+    model = TP2DETR(TP2DETRConfig.tiny(), 16, 1)
     optimiser = build_optimiser(model, CONFIG.model_copy(update={"pyramid_lr": pyramid_lr}))
     rate_of = {p: group["lr"] for group in optimiser.param_groups for p in group["params"]}
     pyramid = list(model.deformable_detr.pyramid.parameters())
@@ -35,7 +35,7 @@ def test_a_pyramid_learns_at_its_own_rate_or_the_usual_one(pyramid_lr: float | N
 
 def test_a_pyramid_without_parameters_makes_no_group() -> None:
     config = CONFIG.model_copy(update={"pyramid_lr": 2e-5})
-    optimiser = build_optimiser(TP2DETR(TP2DETRConfig.tiny(pyramid="direct")), config)
+    optimiser = build_optimiser(TP2DETR(TP2DETRConfig.tiny(pyramid="direct"), 16, 1), config)
     assert sorted(group["lr"] for group in optimiser.param_groups) == pytest.approx([1e-4, 1e-3])
 
 
@@ -49,7 +49,7 @@ def test_without_warm_up_the_first_step_counts_in_full() -> None:
 
 
 def test_a_factor_reaches_each_group() -> None:
-    optimiser = build_optimiser(DeformableDETR(DeformableDETRConfig.tiny()), CONFIG)
+    optimiser = build_optimiser(DeformableDETR(DeformableDETRConfig.tiny(), 16, 1), CONFIG)
     set_rates(optimiser, 0.5)
     set_rates(optimiser, 0.25)
     assert sorted(group["lr"] for group in optimiser.param_groups) == pytest.approx([2.5e-5, 2.5e-4])

@@ -1,5 +1,6 @@
 """A run goes on only as what it was begun as."""
 
+import json
 import logging
 from dataclasses import replace
 
@@ -12,8 +13,9 @@ from pipeline.training.resume import check_continues
 from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import LABELS, SPEC, make_videos, write_annotations, write_store
 
+MATCH = {"classification": 2.0, "l1": 5.0, "tiou": 2.0}
 VALUES = {
-    "run": "/run", "model": {"name": "deformable_detr", "dim": 16}, "loss": {"match": {"l1": 5.0}},
+    "run": "/run", "model": {"name": "deformable_detr", "dim": 16}, "loss": {"match": MATCH},
     "windows": {"length": 32, "train_step": 8, "test_step": 16}, "validate_every": 0,
 }  # fmt: skip
 
@@ -58,12 +60,23 @@ def test_more_epochs_are_welcome_and_fewer_are_not(checkpoint: CheckpointInfo, p
         check_continues(checkpoint, changed(plan, optimiser={"epochs": 10}))
 
 
+def test_a_run_of_another_version_goes_on(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
+    config = json.loads(json.dumps(checkpoint.config))
+    config["optimiser"]["was_a_key_once"] = 1
+    config["so_was_this"] = {"deep": True}
+    del config["loss"]["name"], config["keep_checkpoints"], config["windows"]["keep_empty"]
+    check_continues(replace(checkpoint, config=config), plan)
+    config["windows"]["keep_empty"] = True
+    with pytest.raises(InputError, match=r"\(windows\.keep_empty was True, is False\)"):
+        check_continues(replace(checkpoint, config=config), plan)
+
+
 def test_other_settings_are_shown(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
     model = {"name": "deformable_detr", "dim": 16, "dropout": 0.2}
-    other = changed(plan, seed=7, loss={"match": {"l1": 4.0}}, model=model)
+    other = changed(plan, seed=7, loss={"match": MATCH | {"l1": 4.0}}, model=model)
     with pytest.raises(
         InputError,
-        match=r"\(loss\.match\.l1 was 5\.0, is 4\.0; model\.dropout was None, is 0\.2; seed was 42, is 7\)",
+        match=r"\(loss\.match\.l1 was 5\.0, is 4\.0; model\.dropout was 0\.1, is 0\.2; seed was 42, is 7\)",
     ):
         check_continues(checkpoint, other)
 

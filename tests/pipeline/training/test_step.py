@@ -1,22 +1,21 @@
 """One step: a batch divided among workers gives the gradient of the whole, and no step leads nowhere."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from models.criterion import SetCriterion
-from models.deformable_detr import DeformableDETRLossConfig
 from models.detection import Target
+from models.detectors import DETECTORS, DetectorConfig, build_criterion
+from models.tp2detr import TP2DETRConfig
 from pipeline.detector.build import build
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser
 from pipeline.training.settings import OptimiserConfig
 from pipeline.training.step import DivergedError, Share, TrainStep
 from pipeline.training.workers import Workers
-from tests.pipeline.synthetic import TINY_MODEL
+from tests.pipeline.synthetic import TINY_DETECTOR, TINY_MODEL
 
 CPU = torch.device("cpu")
 
@@ -32,17 +31,18 @@ class Pretended(Workers):
         return self.total  # type: ignore[attr-defined,no-any-return]
 
 
-TP2DETR_MODEL = TINY_MODEL | {"name": "tp2detr", "num_levels": 2}
+TINY_TP2DETR = TP2DETRConfig(**(TINY_MODEL | {"name": "tp2detr", "num_levels": 2}))
 
 
-def detector(model: Mapping[str, Any] = TINY_MODEL) -> NormalisedDetector:
+def detector(config: DetectorConfig = TINY_DETECTOR) -> NormalisedDetector:
     torch.manual_seed(0)
-    return build(model, input_dim=4, num_classes=2, bf16=False)
+    return build(config, input_dim=4, num_classes=2, bf16=False)
 
 
 def step_of(model: NormalisedDetector, workers: Workers, clip_norm: float | None = None) -> TrainStep:
     optimiser = build_optimiser(model, OptimiserConfig(lr=1e-3))
-    return TrainStep(model, SetCriterion(DeformableDETRLossConfig()), optimiser, workers, clip_norm)
+    criterion = build_criterion(DETECTORS[model.detector.config.name].loss())
+    return TrainStep(model, criterion, optimiser, workers, clip_norm)
 
 
 def batch() -> tuple[Tensor, list[Target]]:
@@ -66,8 +66,8 @@ def gradient(model: NormalisedDetector) -> Tensor:
 
 
 @pytest.mark.parametrize("shares", [[[0, 2, 4], [1, 3]], [[0, 1, 2, 3, 4], []], [[0], [1, 2], [3, 4]]])
-@pytest.mark.parametrize("config", [TINY_MODEL, TP2DETR_MODEL], ids=lambda config: config["name"])
-def test_shares_add_up_to_the_whole(shares: list[list[int]], config: Mapping[str, Any]) -> None:
+@pytest.mark.parametrize("config", [TINY_DETECTOR, TINY_TP2DETR], ids=lambda config: config.name)
+def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorConfig) -> None:
     whole = detector(config)
     losses, norm = step_of(whole, Workers(0, 1, CPU))(share(range(5)))
     assert norm == pytest.approx(gradient(whole).norm().item(), rel=1e-5)

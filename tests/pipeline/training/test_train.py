@@ -22,6 +22,7 @@ from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import (
     LABELS,
     SPEC,
+    TINY_DETECTOR,
     TINY_MODEL,
     features_of,
     make_videos,
@@ -62,7 +63,7 @@ def outputs(run: str) -> torch.Tensor:
     """What the run's last detector says about fixed features."""
     info = last_checkpoint(run)
     assert info is not None
-    model = build(TINY_MODEL, SPEC.dim, len(LABELS), bf16=False).eval()
+    model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False).eval()
     load_weights(info, model)
     features = torch.from_numpy(np.stack([features_of(video)[:32] for video in VIDEOS])).float()
     with torch.no_grad():

@@ -22,6 +22,7 @@ from pipeline.training.validation import validate
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import (
     SPEC,
+    TINY_DETECTOR,
     TINY_MODEL,
     SyntheticVideo,
     make_videos,
@@ -54,7 +55,7 @@ def test_validation_scores_as_evaluate_does(
     plan = make_plan(config, store)
     assert plan.validation is not None
     torch.manual_seed(0)
-    detector = build(TINY_MODEL, SPEC.dim, len(plan.labels), bf16=False)
+    detector = build(TINY_DETECTOR, SPEC.dim, len(plan.labels), bf16=False)
     found: list[pa.Table] = []
     table_of = validation.segments_table
 

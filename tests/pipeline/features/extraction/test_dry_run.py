@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.compose import compose_config
 from pipeline.features.backbones.backbone import Inputs
-from pipeline.features.extraction.dry_run import DryRun, Sample, Workers, count_workers
+from pipeline.features.extraction.dry_run import DryRun, Sample, StageWorkers, count_workers
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.pictures import PictureSize
 
@@ -36,7 +36,7 @@ def test_actors_take_what_they_may_and_tasks_the_rest(
 
 def estimated(flow: str, *counts: int) -> float | None:
     units = ("tasks", flow, "actors")
-    workers = tuple(map(Workers, ("decoding", "optical flow", "backbone"), units, counts))
+    workers = tuple(map(StageWorkers, ("decoding", "optical flow", "backbone"), units, counts))
     sample = Sample(10, {"decoding": 4.0, "optical flow": 6.0, "backbone": 3.0})
     return DryRun(1, 1, 0, {}, 1.0, 10, 100, 0, workers, sample, "/s").seconds
 
