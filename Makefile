@@ -19,8 +19,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/python jobs/demo.py out=$(DEMO) fresh=$(FRESH)
 
+# Two at a time: half of a test is waiting for processes and storage. More would be more Rays than two cores bear.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 drill: $(STAMP)
 	$(BIN)/python -m pytest -s --timeout 3600 tests/drills/kills.py tests/drills/two_jobs.py tests/drills/outages.py

