@@ -42,24 +42,26 @@ def ray_folder() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_signal_ends_a_job_in_one_line_and_the_command_continues(
-    tmp_path: Path, ray_folder: str, name: str
-) -> None:
+def stop_in_the_middle(folder: Path, ray_folder: str, name: str) -> list[str]:
+    """Extract until the first file is written, send the signal, and see that it ends in a line and leaves no process.
+
+    Returns the words of the job.
+    """
     for index in range(2):
-        encode_video(tmp_path / "clips" / f"{index}.mp4", seconds=24, fps=12, size=(64, 48), seed=index)
-    store = tmp_path / "store"
+        encode_video(folder / "clips" / f"{index}.mp4", seconds=24, fps=12, size=(64, 48), seed=index)
+    store = folder / "store"
     words = [
-        f"videos={tmp_path}/clips",
+        f"videos={folder}/clips",
         f"store={store}",
         "backbone=tiny",
         "chunk_frames=8",
         "embed.cpus=0.5",
+        *SMALL_RAY,
     ]
-    command = [sys.executable, "-c", LISTENING, *job_command("extract", *words, *SMALL_RAY)]
-    with open(tmp_path / "stderr", "wb") as stderr, open(tmp_path / "stdout", "wb") as stdout:
+    command = [sys.executable, "-c", LISTENING, *job_command("extract", *words)]
+    with open(folder / "stderr", "wb") as stderr, open(folder / "stdout", "wb") as stdout:
         process = subprocess.Popen(
-            command, stdout=stdout, stderr=stderr, cwd=tmp_path, env=os.environ | {"RAY_TMPDIR": ray_folder}
+            command, stdout=stdout, stderr=stderr, cwd=folder, env=os.environ | {"RAY_TMPDIR": ray_folder}
         )
     for _ in range(2400):
         committed = [f for f in (store / "checkpoint").glob("*.parquet") if "pending" not in f.name]
@@ -70,7 +72,7 @@ def test_a_signal_ends_a_job_in_one_line_and_the_command_continues(
     process.send_signal(signal.Signals[name])
 
     assert process.wait(timeout=120) == 128 + signal.Signals[name]
-    told = (tmp_path / "stderr").read_text() + (tmp_path / "stdout").read_text()
+    told = (folder / "stderr").read_text() + (folder / "stdout").read_text()
     assert f"({name}); the same command continues where it stopped" in told.splitlines()[-1]
     assert "Traceback" not in told
     assert "received at time" not in told
@@ -80,9 +82,15 @@ def test_a_signal_ends_a_job_in_one_line_and_the_command_continues(
             break
         time.sleep(0.1)
     assert left == []
+    return words
 
-    if name == "SIGINT":
-        return  # a store stopped so is no other than the one below
-    again = run_job("extract", *words, *SMALL_RAY)
+
+def test_ctrl_c_ends_a_job_in_one_line(tmp_path: Path, ray_folder: str) -> None:
+    stop_in_the_middle(tmp_path, ray_folder, "SIGINT")
+
+
+def test_sigterm_ends_a_job_in_one_line_and_the_command_continues(tmp_path: Path, ray_folder: str) -> None:
+    words = stop_in_the_middle(tmp_path, ray_folder, "SIGTERM")
+    again = run_job("extract", *words)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "2 videos" in again.stdout
