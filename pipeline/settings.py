@@ -28,8 +28,6 @@ def _anchored(url: str | None) -> str | None:
 
 
 Url = Annotated[str, AfterValidator(_anchored)]
-
-
 OptionalUrl = Annotated[str | None, AfterValidator(_anchored)]
 
 
@@ -40,6 +38,7 @@ class Settings(BaseModel):
 
 
 def force(folder: str) -> Any:
+    """The key by which a job takes a folder over."""
     return Field(
         False, description=f"take the {folder} over from a job that is writing into it, which then stops"
     )

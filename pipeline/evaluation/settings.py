@@ -24,11 +24,7 @@ def _not_empty(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 ProtocolName = Literal["thumos14", "multithumos", "charades", "tsu", "activitynet", "demo", "custom"]
-
-
 MetricName = Literal["det_map", "seg_map", "ar_at_an", "recall_by_length"]
-
-
 Threshold = Annotated[float, Field(gt=0, le=1)]
 
 

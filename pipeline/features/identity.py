@@ -1,6 +1,5 @@
 """Whether a command's videos are the files that a store knows by these ids: a video is its content, not its name."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,6 @@ from pipeline.errors import InputError
 from pipeline.features.schema import as_plan
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore, VideoFeatures
-
-logger = logging.getLogger(__name__)
 
 _LOOKING_THREADS = 16
 _FOLDER_WORTH_LISTING = 16

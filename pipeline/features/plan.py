@@ -1,6 +1,5 @@
 """The rows of `<store>/plan/`: chunks of videos, and the failures of those that could not be looked into."""
 
-import logging
 import posixpath
 import uuid
 from collections.abc import Collection
@@ -14,8 +13,6 @@ from pipeline.features.schema import PLAN_SCHEMA, chunk_id
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
-
-logger = logging.getLogger(__name__)
 
 _PROBE_PREFIX = "probe-"
 

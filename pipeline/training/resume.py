@@ -1,5 +1,6 @@
 """Whether a command may go on with what a run folder holds."""
 
+import copy
 import logging
 from typing import Any
 
@@ -62,7 +63,7 @@ def _as_today(checkpoint: CheckpointInfo) -> TrainConfig:
 
     Raises InputError where this version cannot understand them.
     """
-    values = settings_in_todays_names(checkpoint.config)
+    values = copy.deepcopy(settings_in_todays_names(checkpoint.config))
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
