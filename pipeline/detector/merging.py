@@ -2,10 +2,15 @@
 
 Detectors are free of non-maximum suppression inside a window, and stay so here. But where windows overlap,
 each of them finds the same action. So of two detections of *different* windows that overlap in time, the
-better one suppresses the other (TadTR's and TP²-DETR's fusion). A window's detections lie inside it, so two
-that overlap in time lie in the overlap of their windows, and nothing outside such an overlap is ever touched.
+better one suppresses the other. A window's detections lie inside it, so two that overlap in time lie in the overlap
+of their windows, and nothing outside such an overlap is ever touched.
+
+`merge.rivals` says who suppress each other. "windows" is the rule above. "overlaps" is TadTR's and TP²-DETR's fusion as
+their code has it: two detections of one window are rivals as well where both reach into its overlap with the same other
+window. "all" is ordinary non-maximum suppression over a video.
 """
 
+import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -41,9 +46,34 @@ def merge_windows(
     long_enough = np.flatnonzero(segments[:, 1] > segments[:, 0])
     segments, labels, scores, starts = (a[long_enough] for a in (segments, labels, scores, starts))
     groups = np.zeros_like(labels) if config.across_classes else labels
-    kept = surviving(segments, scores, groups, starts, config.nms_tiou, ties=labels)
+    reach = _reach([window for window, _ in found], counts, coordinates)[long_enough]
+    if config.rivals == "all":
+        reach = np.ones_like(reach)
+    elif config.rivals == "windows":
+        reach = np.zeros_like(reach)
+    if config.soft_nms is not None:
+        scores = softened(segments, scores, groups, starts, reach, config.soft_nms, ties=labels)
+        kept = _best_first(segments, scores, starts, labels)
+    else:
+        kept = surviving(segments, scores, groups, starts, reach, config.nms_tiou, ties=labels)
     kept = kept[: config.video_top_k or None]
     return VideoDetections(segments[kept], labels[kept], scores[kept])
+
+
+def _reach(windows: Sequence[Window], counts: Sequence[int], coordinates: Sequence[np.ndarray]) -> np.ndarray:
+    """`[N, 2]` bool: whether each detection reaches into an overlap of its window with an earlier, a later window.
+
+    The overlaps of a window with earlier ones all begin where it begins, so two detections that reach into the longest
+    share any that either reaches into; likewise at its end.
+    """
+    reach = [np.zeros((0, 2), dtype=bool)]
+    for window, count, segments in zip(windows, counts, coordinates, strict=True):
+        others = [other for other in windows if other is not window]
+        earlier = max((other.stop for other in others if other.start < window.start), default=window.start)
+        later = min((other.start for other in others if other.start > window.start), default=window.stop)
+        segments = segments.reshape(count, 2)
+        reach.append(np.stack([segments[:, 0] < earlier, segments[:, 1] > later], axis=1))
+    return np.concatenate(reach)
 
 
 def surviving(
@@ -51,25 +81,27 @@ def surviving(
     scores: np.ndarray,
     groups: np.ndarray,
     windows: np.ndarray,
+    reach: np.ndarray,
     threshold: float,
     ties: np.ndarray,
 ) -> np.ndarray:
-    """Greedy suppression between windows: the rows that stay, best first.
+    """Greedy suppression: the rows that stay, best first.
 
-    In the order of falling score each detection stays unless one that stayed before it is of the same group,
-    of another window, and overlaps it by more than `threshold` tIoU. Equal scores are ordered by `ties` and
-    then by segment and window, so that the result does not depend on the order of the rows.
+    In the order of falling score each detection stays unless a rival that stayed before it overlaps it by more than
+    `threshold` tIoU. Rivals are of the same group, and of different windows or of the same reach. Equal scores are
+    ordered by `ties` and then by segment and window, so that the result does not depend on the order of the rows.
 
     Args:
         segments: `[N, 2]` with start < end.
         scores: `[N]`.
         groups: `[N]` integers; only detections of the same group suppress each other.
-        windows: `[N]` integers naming each detection's window; those of one window never suppress each other.
+        windows: `[N]` integers naming each detection's window.
+        reach: `[N, 2]` bool; two of one window are rivals where both have one of the two.
         threshold: tIoU in (0, 1].
         ties: `[N]` integers that order equal scores.
     """
-    order = np.lexsort((windows, segments[:, 1], segments[:, 0], ties, -scores))
-    better, worse = _rivals(segments[order], groups[order], windows[order], threshold)
+    order = _best_first(segments, scores, windows, ties)
+    better, worse, _ = _rivals(segments[order], groups[order], windows[order], reach[order], threshold)
     # All detections whose fate no undecided better rival can change are decided together, round by round.
     undecided = np.ones(len(order), dtype=bool)
     stays = np.zeros(len(order), dtype=bool)
@@ -85,22 +117,67 @@ def surviving(
     return order[stays]
 
 
-def _rivals(
-    segments: np.ndarray, groups: np.ndarray, windows: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (better, worse) of rows of one group and different windows with tIoU above `threshold`.
+def softened(
+    segments: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    windows: np.ndarray,
+    reach: np.ndarray,
+    sigma: float,
+    ties: np.ndarray,
+) -> np.ndarray:
+    """The scores `[N]` after Gaussian soft-NMS: each detection in turn, the best first, lowers its rivals' scores.
 
-    The rows come best first.
+    A rival with tIoU `o` is multiplied by exp(-o² / sigma). Arguments as for `surviving`.
     """
-    pairs = [np.zeros((2, 0), dtype=np.int64)]
+    order = _best_first(segments, scores, windows, ties)
+    left, right, overlap = _rivals(segments[order], groups[order], windows[order], reach[order], 0.0)
+    # Each pair from both sides, by the row that may come first.
+    one, other = np.concatenate([left, right]), np.concatenate([right, left])
+    factor = np.exp(-(np.concatenate([overlap, overlap]) ** 2) / sigma)
+    by_row = np.argsort(one, kind="stable")
+    other, factor = other[by_row], factor[by_row]
+    bounds = np.searchsorted(one[by_row], np.arange(len(order) + 1))
+    found = scores[order].astype(np.float64)
+    waiting = [(-score, row) for row, score in enumerate(found)]
+    heapq.heapify(waiting)
+    done = np.zeros(len(order), dtype=bool)
+    while waiting:
+        score, row = heapq.heappop(waiting)
+        if done[row] or -score != found[row]:
+            continue  # it has been lowered since
+        done[row] = True
+        mine = slice(bounds[row], bounds[row + 1])
+        rivals = other[mine][~done[other[mine]]]
+        found[rivals] *= factor[mine][~done[other[mine]]]
+        for rival in rivals.tolist():
+            heapq.heappush(waiting, (-found[rival], rival))
+    result = np.empty_like(found)
+    result[order] = found
+    return result
+
+
+def _best_first(
+    segments: np.ndarray, scores: np.ndarray, windows: np.ndarray, ties: np.ndarray
+) -> np.ndarray:
+    return np.lexsort((windows, segments[:, 1], segments[:, 0], ties, -scores))
+
+
+def _rivals(
+    segments: np.ndarray, groups: np.ndarray, windows: np.ndarray, reach: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs (better, worse) of rivals with tIoU above `threshold`, and their tIoU. The rows come best first."""
+    pairs, tious = [np.zeros((2, 0), dtype=np.int64)], [np.zeros(0)]
     for left, right in _overlapping(segments, groups):
         overlap = np.minimum(segments[left, 1], segments[right, 1]) - segments[right, 0]
         lengths = segments[:, 1] - segments[:, 0]
         union = lengths[left] + lengths[right] - overlap
-        rivals = (windows[left] != windows[right]) & (overlap > threshold * union)
+        rivals = (windows[left] != windows[right]) | (reach[left] & reach[right]).any(axis=1)
+        rivals &= overlap > threshold * union
         pairs.append(np.sort(np.stack([left[rivals], right[rivals]]), axis=0))
+        tious.append(overlap[rivals] / union[rivals])
     better, worse = np.concatenate(pairs, axis=1)
-    return better, worse
+    return better, worse, np.concatenate(tious)
 
 
 def _overlapping(segments: np.ndarray, groups: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

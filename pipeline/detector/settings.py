@@ -7,6 +7,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from models.detectors import DetectorConfig
 from pipeline.settings import Settings
 
+Rivals = Literal["windows", "overlaps", "all"]
+
 
 class WindowConfig(Settings):
     """How videos are cut into a detector's windows, in snippets."""
@@ -73,10 +75,13 @@ class MergeConfig(Settings):
     window_top_k: PositiveInt = Field(100, description="best detections taken from each window")
     video_top_k: int = Field(0, ge=0, description="best detections kept of each video; 0 keeps all")
     nms_tiou: float = Field(
-        0.4,
-        gt=0,
-        le=1,
-        description="of detections of different windows with more tIoU the best stays; 1 keeps all",
+        0.4, gt=0, le=1, description="of rival detections with more tIoU the best stays; 1 keeps all"
+    )
+    rivals: Rivals = Field(
+        "windows", description="who suppress each other: of other windows; where windows overlap, too; or all"
+    )
+    soft_nms: PositiveFloat | None = Field(
+        None, description="sigma of Gaussian soft-NMS, which lowers scores of rivals; null removes rivals"
     )
     across_classes: bool = Field(False, description="let detections of different classes suppress each other")
 
@@ -99,7 +104,13 @@ class MergeOverride(Settings):
         None,
         gt=0,
         le=1,
-        description="of detections of different windows with more tIoU the best stays; 1 keeps all",
+        description="of rival detections with more tIoU the best stays; 1 keeps all",
+    )
+    rivals: Rivals | None = Field(
+        None, description="who suppress each other: of other windows; where windows overlap, too; or all"
+    )
+    soft_nms: PositiveFloat | None = Field(
+        None, description="sigma of Gaussian soft-NMS, which lowers scores of rivals instead of removing them"
     )
     across_classes: bool | None = Field(
         None, description="let detections of different classes suppress each other"

@@ -86,7 +86,10 @@ class PredictionFolder:
         name = storage.join(self.url, "provenance.json")
         if storage.create_exclusively(name, provenance.to_json()):
             return
-        held = parse_record(storage.read_bytes(name), name, dict, "predict's provenance")
+        held = parse_record(storage.read_bytes(name), name, dict[str, Any], "predict's provenance")
+        held["merge"] = MergeConfig.model_validate(
+            held.get("merge", {})
+        ).model_dump()  # with settings that are newer
         changed = [
             f"{key} was {before}, is {now}"
             for key, (before, now) in differences(held, provenance.as_tree(), {"checkpoint"}).items()

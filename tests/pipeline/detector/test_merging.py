@@ -1,4 +1,4 @@
-"""Merging windows: suppression between windows only, whatever the order, and nothing invented."""
+"""Merging windows: who suppress each other and how, whatever the order, and nothing invented."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.detection import Detections
-from pipeline.detector.merging import merge_windows, surviving
+from pipeline.detector.merging import merge_windows, softened, surviving
 from pipeline.detector.settings import MergeConfig
 from pipeline.detector.windows import Window
 from pipeline.features.store import VideoFeatures
@@ -18,72 +18,106 @@ def tiou(left: np.ndarray, right: np.ndarray) -> float:
     return overlap / (left[1] - left[0] + right[1] - right[0] - overlap)
 
 
-def greedy(
-    segments: np.ndarray, scores: np.ndarray, groups: np.ndarray, windows: np.ndarray, threshold: float
-) -> list[int]:
+Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def are_rivals(case: Case, one: int, other: int) -> bool:
+    _, _, groups, windows, reach = case
+    if groups[one] != groups[other]:
+        return False
+    return windows[one] != windows[other] or bool((reach[one] & reach[other]).any())
+
+
+def greedy(case: Case, threshold: float) -> list[int]:
     """The rule, one detection after the other."""
+    segments, scores, groups, windows, _ = case
     kept: list[int] = []
     for row in sorted(range(len(scores)), key=lambda i: (-scores[i], groups[i], *segments[i], windows[i])):
-        rivals = (k for k in kept if groups[k] == groups[row] and windows[k] != windows[row])
+        rivals = (k for k in kept if are_rivals(case, k, row))
         if all(tiou(segments[k], segments[row]) <= threshold for k in rivals):
             kept.append(row)
     return kept
 
 
 @st.composite
-def detections(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def detections(draw: st.DrawFn) -> Case:
     """Segments on a grid of quarters, so that ties and equal overlaps are common."""
     count = draw(st.integers(0, 25))
     numbers = st.integers(0, 24)
     rows = draw(
         st.lists(
-            st.tuples(numbers, st.integers(1, 9), st.integers(0, 4), st.integers(0, 2), st.integers(0, 3)),
+            st.tuples(
+                numbers,
+                st.integers(1, 9),
+                st.integers(0, 4),
+                st.integers(0, 2),
+                st.integers(0, 3),
+                st.booleans(),
+                st.booleans(),
+            ),
             min_size=count,
             max_size=count,
         )
     )
-    table = np.array(rows, dtype=float).reshape(-1, 5)
+    table = np.array(rows, dtype=float).reshape(-1, 7)
     segments = np.stack([table[:, 0], table[:, 0] + table[:, 1]], axis=1) / 4
-    return segments, table[:, 2] / 4, table[:, 3].astype(int), table[:, 4].astype(int)
+    groups, windows = table[:, 3].astype(int), table[:, 4].astype(int)
+    return segments, table[:, 2] / 4, groups, windows, table[:, 5:].astype(bool)
 
 
 thresholds = st.sampled_from([0.13, 0.41, 0.77])
 
 
 @given(detections(), thresholds)
-def test_survivors_are_those_of_the_greedy_rule(case: tuple[np.ndarray, ...], threshold: float) -> None:
-    segments, scores, groups, windows = case
-    kept = surviving(segments, scores, groups, windows, threshold, ties=groups)
-    assert kept.tolist() == greedy(segments, scores, groups, windows, threshold)
+def test_survivors_are_those_of_the_greedy_rule(case: Case, threshold: float) -> None:
+    kept = surviving(*case, threshold, ties=case[2])
+    assert kept.tolist() == greedy(case, threshold)
+
+
+@given(detections(), st.sampled_from([0.1, 0.4, 2.0]))
+def test_soft_scores_are_those_of_the_rule_done_one_by_one(case: Case, sigma: float) -> None:
+    segments, scores, groups, windows, _ = case
+    left, expected = set(range(len(scores))), scores.astype(float).copy()
+    first = {
+        row: place
+        for place, row in enumerate(
+            sorted(left, key=lambda i: (-scores[i], groups[i], *segments[i], windows[i]))
+        )
+    }
+    while left:
+        best = min(left, key=lambda row: (-expected[row], first[row]))
+        left.remove(best)
+        for row in left:
+            if are_rivals(case, best, row):
+                expected[row] *= np.exp(-(tiou(segments[best], segments[row]) ** 2) / sigma)
+    np.testing.assert_allclose(softened(*case, sigma, ties=groups), expected, rtol=1e-12)
 
 
 @given(detections(), thresholds, st.randoms())
-def test_the_order_of_rows_does_not_matter(case: tuple[np.ndarray, ...], threshold: float, random) -> None:
+def test_the_order_of_rows_does_not_matter(case: Case, threshold: float, random) -> None:
     order = list(range(len(case[0])))
     random.shuffle(order)
     shuffled = tuple(column[order] for column in case)
     results = []
-    for segments, scores, groups, windows in (case, shuffled):
-        kept = surviving(segments, scores, groups, windows, threshold, ties=groups)
+    for segments, scores, groups, windows, reach in (case, shuffled):
+        kept = surviving(segments, scores, groups, windows, reach, threshold, ties=groups)
         results.append([(*segments[k], scores[k], groups[k], windows[k]) for k in kept])
     assert results[0] == results[1]
 
 
 @given(detections(), thresholds)
-def test_survivors_survive_again_and_are_distinct_inputs(
-    case: tuple[np.ndarray, ...], threshold: float
-) -> None:
-    segments, scores, groups, windows = case
-    kept = surviving(segments, scores, groups, windows, threshold, ties=groups)
+def test_survivors_survive_again_and_are_distinct_inputs(case: Case, threshold: float) -> None:
+    kept = surviving(*case, threshold, ties=case[2])
     assert len(set(kept.tolist())) == len(kept)
-    again = surviving(segments[kept], scores[kept], groups[kept], windows[kept], threshold, ties=groups[kept])
+    again = surviving(*(column[kept] for column in case), threshold, ties=case[2][kept])
     assert again.tolist() == list(range(len(kept)))
 
 
 @given(detections())
-def test_one_window_alone_loses_nothing(case: tuple[np.ndarray, ...]) -> None:
-    segments, scores, groups, _ = case
-    kept = surviving(segments, scores, groups, np.zeros_like(groups), 0.13, ties=groups)
+def test_one_window_alone_loses_nothing(case: Case) -> None:
+    segments, scores, groups, _, reach = case
+    alone = np.zeros_like(groups)
+    kept = surviving(segments, scores, groups, alone, np.zeros_like(reach), 0.13, ties=groups)
     assert sorted(kept.tolist()) == list(range(len(scores)))
     assert (np.diff(scores[kept]) <= 0).all()
 
@@ -94,8 +128,9 @@ def test_many_more_pairs_than_a_block_holds() -> None:
     segments = np.stack([rng.uniform(0, 1, count), rng.uniform(2, 3, count)], axis=1)
     scores, windows = rng.uniform(size=count), rng.integers(0, 5, count)
     groups = np.zeros(count, dtype=int)
-    kept = surviving(segments, scores, groups, windows, 0.5, ties=groups)
-    assert kept.tolist() == greedy(segments, scores, groups, windows, 0.5)
+    case = (segments, scores, groups, windows, np.zeros((count, 2), dtype=bool))
+    kept = surviving(*case, 0.5, ties=groups)
+    assert kept.tolist() == greedy(case, 0.5)
 
 
 # Two snippets a second; a window of 20 snippets is 10 seconds.
@@ -142,3 +177,22 @@ def test_across_classes_detections_suppress_each_other() -> None:
 def test_a_video_without_detections_is_empty() -> None:
     merged = merge_windows(VIDEO, [found(0), found(13)], MergeConfig())
     assert merged.segments.shape == (0, 2)
+
+
+def test_where_windows_overlap_those_of_one_window_may_be_rivals_too() -> None:
+    # Windows of 10 s from 0 s and from 6.5 s; the first reaches into the overlap from 6.5 s on.
+    twins_inside = [(0.1, 0.3, 0, 0.9), (0.1, 0.32, 0, 0.8)]
+    twins_in_the_overlap = [(0.6, 0.9, 0, 0.7), (0.6, 0.92, 0, 0.6)]
+    windows = [found(0, *twins_inside, *twins_in_the_overlap), found(13, (0.8, 0.9, 1, 0.5))]
+
+    def scores(**merge: object) -> list[float]:
+        return merge_windows(VIDEO, windows, MergeConfig.model_validate(merge)).scores.round(4).tolist()
+
+    assert scores() == [0.9, 0.8, 0.7, 0.6, 0.5]
+    assert scores(rivals="overlaps") == [0.9, 0.8, 0.7, 0.5]
+    assert scores(rivals="all") == [0.9, 0.7, 0.5]
+    assert scores(rivals="all", nms_tiou=1) == [0.9, 0.8, 0.7, 0.6, 0.5]
+    soft = scores(rivals="all", soft_nms=0.5)
+    assert soft[:3] == [0.9, 0.7, 0.5]
+    assert len(soft) == 5
+    assert 0 < soft[-1] < soft[-2] < 0.2
