@@ -94,7 +94,19 @@ def _peak_here(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...
 
 def record(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write `results/<benchmark>.csv`: the rows, and in each of them the machine, the versions and the commit."""
-    origin = {
+    where = origin()
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{benchmark}.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*dict.fromkeys(name for row in rows for name in row), *where])
+        writer.writeheader()
+        writer.writerows({name: _rounded(value) for name, value in row.items()} | where for row in rows)
+    print(f"written to {os.path.relpath(path)}")
+
+
+def origin() -> dict[str, Any]:
+    """Where and with what figures were measured."""
+    return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": _commit(),
         "device": _device(),
@@ -102,13 +114,6 @@ def record(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
         "python": platform.python_version(),
         "versions": " ".join(f"{package}={version(package)}" for package in _PACKAGES),
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{benchmark}.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*dict.fromkeys(name for row in rows for name in row), *origin])
-        writer.writeheader()
-        writer.writerows({name: _rounded(value) for name, value in row.items()} | origin for row in rows)
-    print(f"written to {os.path.relpath(path)}")
 
 
 def _rounded(value: Any) -> Any:

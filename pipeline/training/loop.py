@@ -10,10 +10,9 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.util.queue import Queue
 from torch import Tensor
 
-from models.detection import Target
 from models.detectors import build_criterion
 from pipeline import storage
-from pipeline.detector.batches import map_ahead, pad_windows
+from pipeline.detector.batches import map_ahead
 from pipeline.detector.build import build
 from pipeline.detector.checkpoint import (
     CHECKPOINTS,
@@ -35,7 +34,7 @@ from pipeline.training.plan import TrainingPlan
 from pipeline.training.reporter import Reporter
 from pipeline.training.retention import delete_outdated
 from pipeline.training.standing import Teller
-from pipeline.training.step import DivergedError, Share, TrainStep
+from pipeline.training.step import DivergedError, Share, TrainStep, read_share
 from pipeline.training.validation import validate
 from pipeline.training.workers import Workers
 
@@ -161,12 +160,7 @@ class TrainingProcess:
         """This worker's windows of a batch, or one that does not count where there are not enough for all."""
         mine = batch[self.workers.rank :: self.workers.size]
         windows = [self.plan.windows[index] for index in (mine if len(mine) else batch[:1])]
-        features, padding_mask = pad_windows([self.cache.read(labelled.window) for labelled in windows])
-        targets = [
-            Target(torch.tensor(labelled.segments, dtype=torch.float32), torch.tensor(labelled.labels))
-            for labelled in windows
-        ]
-        return Share(features, padding_mask, targets, counts=len(mine) > 0)
+        return read_share(windows, self.cache, counts=len(mine) > 0)
 
     def _save_checkpoint(self) -> None:
         """Save the state into the run, and delete the older checkpoints that are not worth keeping.

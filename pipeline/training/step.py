@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from models.criterion import Criterion
 from models.detection import Target, is_finite
+from pipeline.detector.batches import pad_windows
+from pipeline.detector.feature_cache import FeatureCache
+from pipeline.training.targets import LabelledWindow
 from pipeline.training.workers import Workers
 
 
@@ -31,6 +34,16 @@ class Share:
     padding_mask: Tensor
     targets: Sequence[Target]
     counts: bool = True
+
+
+def read_share(windows: Sequence[LabelledWindow], cache: FeatureCache, counts: bool = True) -> Share:
+    """A worker's share of a batch from its windows; raises what `cache.read` raises."""
+    features, padding_mask = pad_windows([cache.read(labelled.window) for labelled in windows])
+    targets = [
+        Target(torch.tensor(labelled.segments, dtype=torch.float32), torch.tensor(labelled.labels))
+        for labelled in windows
+    ]
+    return Share(features, padding_mask, targets, counts)
 
 
 class TrainStep:
