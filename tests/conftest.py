@@ -39,7 +39,7 @@ def _free_ports(count: int) -> list[int]:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
-            if port > 55000 or port in ports or port % workers != worker:
+            if port > 55000 or port in ports or port // 2 % workers != worker:
                 continue
             try:
                 second.bind(("127.0.0.1", port + 10000))
