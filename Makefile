@@ -19,9 +19,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/python jobs/demo.py out=$(DEMO) fresh=$(FRESH)
 
-# Two at a time: half of a test is waiting for processes and storage. More would be more Rays than two cores bear.
+# Two at a time, for much of a test is waiting; tests/conftest.py says which tests stay together.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 drill: $(STAMP)
 	$(BIN)/python -m pytest -s --timeout 3600 tests/drills/kills.py tests/drills/two_jobs.py tests/drills/outages.py

@@ -59,6 +59,21 @@ os.environ |= {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where pytest has several workers: jobs with Rays of their own go to one, all that share a Ray to one.
+
+    Two Rays at a time are what two cores bear. Of other files, each goes to one worker, with its fixtures.
+    """
+    for item in items:
+        file = item.path.relative_to(Path(__file__).parent)
+        ours = "jobs" if file.parts[0] == "jobs" else "ray" if uses_ray(item) else str(file)
+        item.add_marker(pytest.mark.xdist_group(ours))
+
+
+def uses_ray(item: pytest.Item) -> bool:
+    return "ray_local" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(autouse=True)
 def process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a job sets for the whole of its process ends with the test: signals, patience, what has answered."""

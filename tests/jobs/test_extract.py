@@ -14,9 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.compose import compose_config
-from pipeline.features.extraction.run import extract
-from pipeline.features.extraction.settings import ExtractConfig
 from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
 from tests.videos import encode_video
 
@@ -53,9 +50,7 @@ def rows(store: Path) -> list[dict[str, object]]:
     return sorted(table.to_pylist(), key=lambda row: str(row["chunk_id"]))
 
 
-def test_a_killed_extraction_continues_to_the_same_store(
-    archive: Path, tmp_path: Path, ray_local: None
-) -> None:
+def test_a_killed_extraction_continues_to_the_same_store(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "clips").symlink_to(archive)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     words = ["videos=clips", "store=killed", *SETTINGS, *SMALL_RAY]
@@ -74,8 +69,8 @@ def test_a_killed_extraction_continues_to_the_same_store(
 
     continued = run_job("extract", *words, cwd=tmp_path)
     assert continued.returncode == 0, continued.stderr[-3000:]
-    given = [f"videos={tmp_path}/clips", f"store={whole}"]
-    extract(compose_config("extract", ExtractConfig, [*given, *SETTINGS]))
+    at_once = run_job("extract", "videos=clips", "store=whole", *SETTINGS, *SMALL_RAY, cwd=tmp_path)
+    assert at_once.returncode == 0, at_once.stderr[-3000:]
     assert rows(killed) == rows(whole)
     told = re.search(r"(\d+) chunks planned .*?, (\d+) of them to do", continued.stderr)
     assert told is not None, continued.stderr
