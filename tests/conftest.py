@@ -59,6 +59,7 @@ os.environ |= {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where pytest has several workers: jobs with Rays of their own go to one, all that share a Ray to one.
 
@@ -66,12 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         file = item.path.relative_to(Path(__file__).parent)
-        ours = "jobs" if file.parts[0] == "jobs" else "ray" if uses_ray(item) else str(file)
-        item.add_marker(pytest.mark.xdist_group(ours))
-
-
-def uses_ray(item: pytest.Item) -> bool:
-    return "ray_local" in getattr(item, "fixturenames", ())
+        shares_ray = "ray_local" in getattr(item, "fixturenames", ())
+        group = "ray" if shares_ray else "jobs" if file.parts[0] == "jobs" else str(file)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)

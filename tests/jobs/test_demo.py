@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tests.jobs.commands import SMALL_RAY, run_job
+from tests.jobs.commands import run_job, shared_ray
 
 
-def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(tmp_path: Path) -> None:
+def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(
+    tmp_path: Path, ray_local: None
+) -> None:
     quick = ["optimiser.epochs=2", "optimiser.drop_epochs=[]", "windows.train_step=64", "cpus_per_worker=1"]
     words = [
         f"out={tmp_path}/out",
         "train_videos=3",
         "test_videos=2",
         f"words={json.dumps(quick)}",
-        *SMALL_RAY,
+        shared_ray(),
     ]
     first = run_job("demo", *words)
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]

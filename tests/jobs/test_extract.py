@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.commands import REPOSITORY, SMALL_RAY, job_command, run_job
+from tests.jobs.commands import REPOSITORY, job_command, run_job, shared_ray
 from tests.videos import encode_video
 
 # A head like that of `ray start`, which only `ray stop` could end, and with it every other Ray of the machine. Its own
@@ -50,10 +50,12 @@ def rows(store: Path) -> list[dict[str, object]]:
     return sorted(table.to_pylist(), key=lambda row: str(row["chunk_id"]))
 
 
-def test_a_killed_extraction_continues_to_the_same_store(archive: Path, tmp_path: Path) -> None:
+def test_a_killed_extraction_continues_to_the_same_store(
+    archive: Path, tmp_path: Path, ray_local: None
+) -> None:
     (tmp_path / "clips").symlink_to(archive)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    words = ["videos=clips", "store=killed", *SETTINGS, *SMALL_RAY]
+    words = ["videos=clips", "store=killed", *SETTINGS, shared_ray()]
     process = subprocess.Popen(
         job_command("extract", *words), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -69,7 +71,7 @@ def test_a_killed_extraction_continues_to_the_same_store(archive: Path, tmp_path
 
     continued = run_job("extract", *words, cwd=tmp_path)
     assert continued.returncode == 0, continued.stderr[-3000:]
-    at_once = run_job("extract", "videos=clips", "store=whole", *SETTINGS, *SMALL_RAY, cwd=tmp_path)
+    at_once = run_job("extract", "videos=clips", "store=whole", *SETTINGS, shared_ray(), cwd=tmp_path)
     assert at_once.returncode == 0, at_once.stderr[-3000:]
     assert rows(killed) == rows(whole)
     told = re.search(r"(\d+) chunks planned .*?, (\d+) of them to do", continued.stderr)
