@@ -21,7 +21,7 @@ demo: $(STAMP)
 
 # Two at a time, for much of a test is waiting; tests/conftest.py says which tests stay together.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 drill: $(STAMP)
 	$(BIN)/python -m pytest -s --timeout 3600 tests/drills/kills.py tests/drills/two_jobs.py tests/drills/outages.py

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,17 +60,26 @@ os.environ |= {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where pytest has several workers: jobs with Rays of their own go to one, all that share a Ray to one.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where pytest has several workers: files that share a Ray go to one, jobs with Rays of their own to one.
 
-    Two Rays at a time are what two cores bear. Of other files, each goes to one worker, with its fixtures.
+    Two Rays at a time are what two cores bear. Any other file goes to one worker, with its fixtures.
     """
-    for item in items:
-        file = item.path.relative_to(Path(__file__).parent)
-        shares_ray = "ray_local" in getattr(item, "fixturenames", ())
-        group = "ray" if shares_ray else "jobs" if file.parts[0] == "jobs" else str(file)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRay(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            if "ray_local" in _text_of(file):
+                return "ray"
+            return "jobs" if file.startswith("tests/jobs/") else file
+
+    return ByRay(config, log)
+
+
+@cache
+def _text_of(file: str) -> str:
+    return (Path(__file__).parent.parent / file).read_text()
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ SETTINGS = ["backbone=tiny", "chunk_frames=8", "embed.cpus=0.5"]
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive")
     for index in range(4):
-        encode_video(folder / f"clip_{index}.mp4", seconds=24, fps=12, size=(64, 48), seed=index)
+        encode_video(folder / f"clip_{index}.mp4", seconds=16, fps=12, size=(64, 48), seed=index)
     return folder
 
 
