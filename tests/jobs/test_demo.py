@@ -32,15 +32,10 @@ def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(
     assert 0 <= metrics["det_map"]["average"] <= 1
     assert (out / "timelines.png").read_bytes().startswith(b"\x89PNG")
 
-    again = run_job("demo", *words)
-    assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
-    assert "0 of them to do" in again.stderr
-    assert "all 2 epochs" in again.stderr
-    assert json.loads((out / "predictions" / "metrics.json").read_text()) == metrics
-
-    # Trained further, it predicts anew.
+    # Run again, it extracts nothing again; trained further, it predicts anew.
     further = run_job("demo", *(word.replace("optimiser.epochs=2", "optimiser.epochs=3") for word in words))
     assert further.returncode == 0, further.stdout[-3000:] + further.stderr[-3000:]
+    assert "0 of them to do" in further.stderr
     assert json.loads((out / "run" / "metrics.json").read_text())["epochs"] == 3
     digest = json.loads((out / "run" / "metrics.json").read_text())["checkpoint_digest"]
     assert json.loads((out / "predictions" / "provenance.json").read_text())["checkpoint_digest"] == digest

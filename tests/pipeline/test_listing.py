@@ -10,6 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.outages import OutageError
 
 
 def _names(root: Path) -> list[str]:
@@ -74,17 +75,20 @@ def test_what_a_killed_write_has_left_is_not_listed_and_can_be_removed(tmp_path:
     assert not killed.exists()
 
 
+@pytest.mark.parametrize(("answered", "error"), [(False, InputError), (True, OutageError)])
 def test_a_failed_stat_does_not_mean_that_nothing_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool, error: type[Exception]
 ) -> None:
     (tmp_path / "spec.json").write_bytes(b"{}")
+    if answered:  # so that it counts as storage that has gone away
+        assert storage.exists(f"{tmp_path}/spec.json")
 
     def fail(self: LocalFileSystem, path: str, **_: object) -> None:
         raise OSError(5, "Input/output error", path)
 
     monkeypatch.setattr(LocalFileSystem, "info", fail)
     monkeypatch.setenv("RAYTAD_STORAGE_PATIENCE_S", "0")
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(error, match="Input/output error"):
         storage.exists(f"{tmp_path}/spec.json")
 
 

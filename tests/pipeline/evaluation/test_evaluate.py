@@ -103,7 +103,7 @@ def test_a_folder_that_predict_has_not_finished_is_told(tmp_path, annotations, c
     assert "predictions" not in summary.figures
     assert caplog.text == ""
     (tmp_path / "complete.json").write_text("{")
-    with pytest.raises(InputError, match=r"complete\.json: not predict's record .* run predict again"):
+    with pytest.raises(InputError, match=r"complete\.json: damaged, not predict's record; run predict again"):
         run(annotations, tmp_path)
 
 

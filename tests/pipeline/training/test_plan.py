@@ -19,7 +19,7 @@ def config(tmp_path, **changes: object) -> TrainConfig:
         "run": str(tmp_path / "run"),
         "store": str(tmp_path / "store"),
         "dataset": DatasetConfig(annotations=str(tmp_path / "truth.json")),
-        "model": {},
+        "model": {"name": "deformable_detr"},
         "loss": {},
         "windows": WindowConfig(length=32, train_step=8, test_step=16),
     }
