@@ -109,6 +109,9 @@ def _report(job: str, error: Exception) -> str:
 def _shut_down() -> None:
     """End Ray before the last line is printed, for until then it prints what dying workers say."""
     if "ray" in sys.modules:
+        from pipeline.cluster.watch import end_watch
+
+        end_watch()
         sys.modules["ray"].shutdown()
 
 

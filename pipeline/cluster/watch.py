@@ -1,5 +1,6 @@
 """Watching the local Ray: on a full disk, or without its raylet, it neither goes on nor ends."""
 
+import atexit
 import os
 import shutil
 import threading
@@ -13,6 +14,7 @@ from pipeline.summary import EXIT_BROKEN
 _SECONDS_BETWEEN_LOOKS = 3.0
 _ROOM_TO_START = 200 * 2**20
 _ROOM_TO_GO_ON = 32 * 2**20
+_ended: threading.Event | None = None  # of the latest watch
 _REMEDY = "free space there, or set RAY_TMPDIR to a short path on a larger disk"
 
 
@@ -32,12 +34,22 @@ def watch(node: Any) -> None:
 
     The node is the one that this process has started; the disks of a cluster's nodes are Ray's to watch.
     """
-    threading.Thread(target=_look, args=(node, threading.Event()), daemon=True).start()
+    global _ended
+    _ended = threading.Event()
+    # Ray ends its processes at exit, one by one: what was registered later is called before.
+    atexit.register(_ended.set)
+    threading.Thread(target=_look, args=(node, _ended), daemon=True).start()
 
 
-def _look(node: Any, never: threading.Event) -> None:
+def end_watch() -> None:
+    """The node is about to be shut down: its processes may die."""
+    if _ended is not None:
+        _ended.set()
+
+
+def _look(node: Any, ended: threading.Event) -> None:
     folder = Path(node.get_temp_dir_path())
-    while not never.wait(_SECONDS_BETWEEN_LOOKS):
+    while not ended.wait(_SECONDS_BETWEEN_LOOKS):
         if not node.any_processes_alive():
             return  # it was shut down
         free = _free(folder)
@@ -48,6 +60,8 @@ def _look(node: Any, never: threading.Event) -> None:
             )
             return
         dead = [kind for kind, _ in node.dead_processes()]
+        if ended.is_set():
+            return  # meanwhile they were told to die
         if dead:
             stopping.stop(f"Ray's own process on this machine died ({', '.join(dead)})", EXIT_BROKEN)
             return
