@@ -5,12 +5,14 @@ import os
 import sys
 
 import ray
+from ray.exceptions import RaySystemError
 
 from pipeline import stopping
 from pipeline.cluster.insides import TALKATIVE, TELLING_FAILURES, own_node
 from pipeline.cluster.settings import RayConfig
 from pipeline.cluster.watch import check_room, watch
 from pipeline.errors import InputError
+from pipeline.outages import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +61,16 @@ def _join(address: str) -> None:
 def _start(config: RayConfig) -> None:
     check_room()
     slots = max(_LEAST_SLOTS, config.cpus or os.cpu_count() or 1)
-    ray.init(
-        address="local",
-        num_cpus=slots,
-        object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
-        include_dashboard=False,
-        logging_level=logging.WARNING,
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=slots,
+            object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
+            include_dashboard=False,
+            logging_level=logging.WARNING,
+        )
+    except Exception as error:  # a plain one, where a machine is too busy for Ray's patience
+        raise RaySystemError(f"a local Ray did not start: {first_line(error)}") from error
     watch(own_node())
     few = f", the fewest with which all stages of a job can run, not {config.cpus}"
     logger.info(

@@ -4,12 +4,13 @@ import os
 
 import pytest
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import OutOfMemoryError, RayActorError, RaySystemError, RayTaskError, WorkerCrashedError
 from ray.train import TrainingFailedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from pipeline.cluster.failures import describe, is_from_cluster, own_error
-from pipeline.cluster.runtime import quiet_data_progress
+from pipeline.cluster.runtime import connect, quiet_data_progress
+from pipeline.cluster.settings import RayConfig
 from pipeline.errors import InputError
 from pipeline.outages import OutageError
 
@@ -99,3 +100,18 @@ def test_what_ends_a_job_is_told_by_its_last_line_alone(
     said = "".join(capfd.readouterr())
     assert "Traceback" not in said
     assert "Dataset execution will now abort" not in said
+
+
+def test_a_ray_that_does_not_start_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(**_: object) -> None:
+        raise Exception("The current node timed out during startup.\nIt may be overloaded.")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", busy)
+    with pytest.raises(RaySystemError) as caught:
+        connect(RayConfig(address="local"))
+    assert is_from_cluster(caught.value)
+    told = describe(caught.value)
+    assert told.startswith("Ray failed (")
+    assert "a local Ray did not start: The current node timed out during startup." in told
+    assert "\n" not in told
