@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -56,7 +56,12 @@ def main(
     logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
     console = terminal()
     if "--help" in words or "-h" in words:
-        show_help(job, config_type, run, console)
+        chosen = [word for word in words if word.partition("=")[0] in preset_groups(job)]
+        try:
+            show_help(job, config_type, run, console, chosen)
+        except InputError as error:
+            print(f"{job}: {error}", file=sys.stderr)
+            sys.exit(EXIT_BAD_INPUT)
         sys.exit(0)
     stopping.arm(job)
     try:
@@ -124,11 +129,20 @@ def terminal() -> Console:
     return Console(width=width, markup=False, emoji=False)
 
 
-def show_help(job: str, config_type: type[BaseModel], run: Callable[..., Any], console: Console) -> None:
-    """Print every key of a job with its default and a word on its meaning."""
+def show_help(
+    job: str,
+    config_type: type[BaseModel],
+    run: Callable[..., Any],
+    console: Console,
+    presets: Sequence[str] = (),
+) -> None:
+    """Print every key of a job with its meaning and its default, as `presets` (words as `model=tp2detr`) choose it.
+
+    Raises InputError where there is no such preset.
+    """
     command = Text.assemble((f"python jobs/{job}.py", "bold"), " key=value ...")
     console.print(command, (run.__doc__ or "").strip().splitlines()[0], "", sep="\n\n")
-    values = compose_values(job, config_type, [])
+    values = compose_values(job, config_type, presets)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("key", "default", "meaning"):
         table.add_column(column, overflow="fold")

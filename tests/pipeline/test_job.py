@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.job import show_help, terminal
+from pipeline.job import main, show_help, terminal
 from pipeline.summary import Summary
 from pipeline.training.settings import TrainConfig
 
@@ -52,3 +52,19 @@ def test_help_shows_keys_defaults_and_meanings(capsys: pytest.CaptureFixture[str
     lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
     assert lines["optimiser.drop_epochs"][0] == "[30]"
     assert lines["store"][0] == "required"
+
+
+def test_help_is_of_the_presets_that_are_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    def train(config: TrainConfig) -> None:
+        """Train."""
+
+    def told(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main("train", TrainConfig, train, [*words, "--help"])
+        said = capsys.readouterr()
+        assert ended.value.code == (0 if said.out.count("\n") > 20 else 2)
+        return said.out + said.err
+
+    assert "loss.salience.weight" not in told()
+    assert "[mlp, cnn_max, cnn_mean, cnn_adaptive]" in told("model=tp2detr", "optimiser.lr=1")
+    assert "model=tp3: no such model" in told("model=tp3")
