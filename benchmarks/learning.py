@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -193,15 +194,18 @@ class Learner:
 
     def _truth(self, window: Window) -> Tensor:
         """`[N, 2]`: the true segments that a test window shows, in [0, 1] of it."""
-        if not hasattr(self, "_shown"):
-            config = self.plan.config.windows
-            as_trained = config.model_copy(
-                update={"train_step": config.test_step, "train_last": config.test_last, "keep_empty": True}
-            )
-            assert self.plan.validation is not None
-            shown = label_windows(self.videos, self.plan.validation.truth, as_trained)
-            self._shown = {(one.window.video_id, one.window.start): one.segments for one in shown}
         return torch.tensor(self._shown[window.video_id, window.start], dtype=torch.float32)
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, int], np.ndarray]:
+        """What each test window shows, by video and first snippet."""
+        config = self.plan.config.windows
+        as_trained = config.model_copy(
+            update={"train_step": config.test_step, "train_last": config.test_last, "keep_empty": True}
+        )
+        assert self.plan.validation is not None
+        shown = label_windows(self.videos, self.plan.validation.truth, as_trained)
+        return {(one.window.video_id, one.window.start): one.segments for one in shown}
 
     def _score(self, view: dict[str, list[tuple[Window, Detections]]]) -> float:
         config, validation = self.plan.config, self.plan.validation

@@ -5,9 +5,14 @@ Field defaults are the defaults of the commands; `configs/` holds presets that d
 """
 
 import os
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import InputError
+
+SettingsType = TypeVar("SettingsType", bound=BaseModel)
 
 
 def _anchored(url: str | None) -> str | None:
@@ -42,3 +47,13 @@ def force(folder: str) -> Any:
     return Field(
         False, description=f"take the {folder} over from a job that is writing into it, which then stops"
     )
+
+
+def stored_settings(kind: type[SettingsType], values: Mapping[str, Any], whose: str) -> SettingsType:
+    """Settings that some version of raytad has stored. Raises InputError, `whose` first, where this one has others."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(str(part) for part in detail["loc"])
+        raise InputError(f"{whose} another version of raytad (its setting {key}: {detail['msg']})") from error

@@ -1,6 +1,8 @@
-"""How a job reaches Ray."""
+"""How a job reaches Ray, and how many actors do its work."""
 
-from pydantic import Field, PositiveInt
+from typing import Self
+
+from pydantic import Field, PositiveInt, model_validator
 
 from pipeline.settings import Settings
 
@@ -17,3 +19,18 @@ class RayConfig(Settings):
     object_store_mb: PositiveInt | None = Field(
         None, description="object store of a local Ray in MiB; null lets Ray choose"
     )
+
+
+class ActorPool(Settings):
+    """How many actors a stage has."""
+
+    min_actors: PositiveInt = Field(1, description="actors at the start")
+    max_actors: PositiveInt = Field(1, description="actors that the pool may grow to")
+
+    @model_validator(mode="after")
+    def _pool_is_possible(self) -> Self:
+        if self.max_actors < self.min_actors:
+            raise ValueError(
+                f"max_actors ({self.max_actors}) must be at least min_actors ({self.min_actors})"
+            )
+        return self

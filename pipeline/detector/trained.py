@@ -22,6 +22,7 @@ from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.detector.settings import DetectorSettings, WindowConfig, WindowOverride
 from pipeline.errors import InputError
 from pipeline.features.spec import FeatureSpec
+from pipeline.settings import stored_settings
 
 logger = logging.getLogger(__name__)
 
@@ -66,16 +67,8 @@ def settings_of(info: CheckpointInfo) -> DetectorSettings:
     Raises InputError where this version knows other ones.
     """
     stored = settings_in_todays_names(info.config)
-    try:
-        return DetectorSettings.model_validate(
-            {key: stored[key] for key in DetectorSettings.model_fields if key in stored}
-        )
-    except ValidationError as error:
-        detail = error.errors()[0]
-        key = ".".join(str(part) for part in detail["loc"])
-        raise InputError(
-            f"{info.url}: was trained by another version of raytad (its setting {key}: {detail['msg']})"
-        ) from None
+    known = {key: stored[key] for key in DetectorSettings.model_fields if key in stored}
+    return stored_settings(DetectorSettings, known, f"{info.url}: was trained by")
 
 
 def windows_for_prediction(trained: DetectorSettings, override: WindowOverride) -> WindowConfig:

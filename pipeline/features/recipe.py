@@ -7,13 +7,10 @@ extract features that its detector understands. Imported features have none: som
 import os
 from typing import Any
 
-from pydantic import ValidationError
-
 from pipeline import storage
-from pipeline.errors import InputError
 from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
 from pipeline.records import DamagedRecordError, read_record, write_record
-from pipeline.settings import Settings
+from pipeline.settings import Settings, stored_settings
 
 _FILE = "recipe.json"
 # Of a flow's settings, those that say where it is computed and not what.
@@ -39,14 +36,7 @@ class Recipe(Settings):
     @classmethod
     def of_tree(cls, tree: dict[str, Any], name: str) -> "Recipe":
         """From `as_tree`'s form; `name` is where it lies. Raises InputError where this version knows other settings."""
-        try:
-            return cls.model_validate(tree)
-        except ValidationError as error:
-            detail = error.errors()[0]
-            key = ".".join(str(part) for part in detail["loc"])
-            raise InputError(
-                f"{name}: its recipe is of another version of raytad ({key}: {detail['msg']})"
-            ) from None
+        return stored_settings(cls, tree, f"{name}: its recipe is of")
 
 
 def record_recipe(store: str, recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from pipeline.cluster.settings import ActorPool
 from pipeline.features.timeline import Timeline
 from pipeline.settings import Settings
 
@@ -64,7 +65,7 @@ class BackboneConfig(Settings):
         return self
 
 
-class FlowConfig(Settings):
+class FlowConfig(ActorPool):
     """Optical flow: how it is computed, and with what, for backbones that see it."""
 
     algorithm: Literal["tvl1", "raft_large", "raft_small"] = Field(
@@ -84,11 +85,3 @@ class FlowConfig(Settings):
     )
     min_actors: PositiveInt = Field(1, description="RAFT: actors at the start")
     max_actors: PositiveInt = Field(1, description="RAFT: actors that the pool may grow to")
-
-    @model_validator(mode="after")
-    def _pool_is_possible(self) -> "FlowConfig":
-        if self.max_actors < self.min_actors:
-            raise ValueError(
-                f"max_actors ({self.max_actors}) must be at least min_actors ({self.min_actors})"
-            )
-        return self

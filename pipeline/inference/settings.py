@@ -2,31 +2,21 @@
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.cluster.settings import RayConfig
+from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
 from pipeline.settings import OptionalUrl, Settings, Url, force
 
 
-class DetectConfig(Settings):
+class DetectConfig(ActorPool):
     """Resources of the detector actors."""
 
     cpus: PositiveFloat = Field(1.0, description="CPUs, and threads, of an actor")
     gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
-    min_actors: PositiveInt = Field(1, description="actors at the start")
-    max_actors: PositiveInt = Field(1, description="actors that the pool may grow to")
     videos_per_task: PositiveInt = Field(8, description="videos that an actor takes at once")
     batch_size: PositiveInt = Field(32, description="windows in each forward pass, of any of these videos")
     cache_mb: PositiveFloat = Field(
         1024.0, description="MiB of features that an actor reads at once; it reads longer videos by window"
     )
-
-    @model_validator(mode="after")
-    def _pool_is_possible(self) -> "DetectConfig":
-        if self.max_actors < self.min_actors:
-            raise ValueError(
-                f"max_actors ({self.max_actors}) must be at least min_actors ({self.min_actors})"
-            )
-        return self
 
 
 class PredictConfig(Settings):

@@ -10,6 +10,7 @@ from pipeline.detector.checkpoint import CheckpointInfo
 from pipeline.detector.earlier import settings_in_todays_names
 from pipeline.differences import differences
 from pipeline.errors import InputError
+from pipeline.settings import stored_settings
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.settings import TrainConfig
 
@@ -73,11 +74,4 @@ def _as_today(checkpoint: CheckpointInfo) -> TrainConfig:
         for group in groups:
             holder = holder[group]
         del holder[key]
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        key = ".".join(str(part) for part in detail["loc"])
-        raise InputError(
-            f"{checkpoint.url}: was trained by another version of raytad (its setting {key}: {detail['msg']})"
-        ) from None
+    return stored_settings(TrainConfig, values, f"{checkpoint.url}: was trained by")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.cluster.settings import RayConfig
+from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
 from pipeline.settings import Settings, Url, force
 
@@ -28,7 +28,7 @@ class DecodeConfig(Settings):
     )
 
 
-class EmbedConfig(Settings):
+class EmbedConfig(ActorPool):
     """Resources of the backbone actors."""
 
     cpus: PositiveFloat = Field(1.0, description="CPUs of an actor")
@@ -39,18 +39,8 @@ class EmbedConfig(Settings):
     resources: dict[str, float] | None = Field(
         None, description="custom Ray resources that an actor asks for, {name: amount}"
     )
-    min_actors: PositiveInt = Field(1, description="actors at the start")
-    max_actors: PositiveInt = Field(1, description="actors that the pool may grow to")
     threads: PositiveInt | None = Field(None, description="CPU threads of an actor; null is its CPUs")
     chunks_per_batch: PositiveInt = Field(2, description="chunks whose frames share batches")
-
-    @model_validator(mode="after")
-    def _pool_is_possible(self) -> "EmbedConfig":
-        if self.max_actors < self.min_actors:
-            raise ValueError(
-                f"max_actors ({self.max_actors}) must be at least min_actors ({self.min_actors})"
-            )
-        return self
 
 
 class ExtractConfig(Settings):

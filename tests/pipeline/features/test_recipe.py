@@ -64,6 +64,7 @@ def test_a_recipe_of_another_version_is_told_from_damage() -> None:
     tree = recipe_of(config_of()).as_tree()
     tree["backbone"]["colour"] = "blue"
     with pytest.raises(
-        InputError, match=r"^s3://run: its recipe is of another version of raytad \(backbone.colour"
+        InputError,
+        match=r"^s3://run: its recipe is of another version of raytad \(its setting backbone.colour",
     ):
         Recipe.of_tree(tree, "s3://run")
