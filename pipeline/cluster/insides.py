@@ -1,13 +1,18 @@
 """What has no public door in Ray: the one file that may import Ray's private modules, checked with each new version."""
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import ray
+from ray.train import UserCallback
 
 # Loggers that tell what ends a job in tracebacks, which its last line tells as well.
 TELLING_FAILURES = ("ray.data.exceptions", "ray.data._internal.execution.streaming_executor_state")
 # Loggers of reports that repeat what a job says itself.
 TALKATIVE = ("ray.data._internal.progress", "ray._private.authentication")
+# Loggers of what a busy machine delays and Ray tries again, with a traceback.
+RETRYING = ("ray.train.v2._internal.execution.scaling_policy.autoscaling_coordinator_client",)
 
 
 def own_node() -> Any:
@@ -18,6 +23,28 @@ def own_node() -> Any:
 def has_dashboard() -> bool:
     """Whether the Ray that this process is connected to has a dashboard."""
     return bool(ray._private.worker.get_dashboard_url())
+
+
+class InOneLine(UserCallback):
+    """A callback that does nothing but arrive: the controller of a training then warns of what it retries in one line.
+
+    Ray makes its callbacks first of all in the controller's process, before anything there can warn.
+    """
+
+    def __reduce__(self) -> tuple[Callable[[], "InOneLine"], tuple[()]]:
+        """What makes the callback in another process, its loggers there included."""
+        return _in_one_line, ()
+
+
+def _in_one_line() -> InOneLine:
+    for name in RETRYING:
+        logging.getLogger(name).addFilter(_without_traceback)
+    return InOneLine()
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
 
 
 def worth_calling(callbacks: list[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util.queue import Queue
 
-from pipeline.cluster.insides import has_dashboard, worth_calling
+from pipeline.cluster.insides import InOneLine, has_dashboard, worth_calling
 from pipeline.training.loop import train_worker
 from pipeline.training.plan import TrainingPlan
 
@@ -40,6 +40,7 @@ def build_trainer(plan: TrainingPlan, standings: Queue, scratch: str) -> TorchTr
             storage_path=scratch,
             failure_config=FailureConfig(max_failures=config.max_failures),
             logging_config=LoggingConfig(log_level="WARNING"),
+            callbacks=[InOneLine()],
         ),
     )
 
