@@ -63,7 +63,7 @@ SHORT_STEPS, SHORT_SHARE = 25, 4
 def store_of(folder: Path) -> FeatureStore:
     """The features of a folder as a store beside them, made where there is none."""
     url = str(folder / "store")
-    if storage.exists(storage.join(url, "features", "all.parquet")):
+    if storage.exists(storage.join(url, "plan", "all.parquet")):
         return FeatureStore(url)
     videos = json.loads((folder / "meta.json").read_text())["videos"]
     first = next(iter(videos.values()))
@@ -81,8 +81,13 @@ def store_of(folder: Path) -> FeatureStore:
             }
         )  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=FEATURES_SCHEMA)
-    parquet.write_table(storage.join(store.folder("plan"), "all.parquet"), as_plan(table))
-    parquet.write_table(storage.join(store.folder("features"), "all.parquet"), table)
+    for index, video_id in enumerate(videos):  # a file each: windows of any video are read at random
+        parquet.write_table(
+            storage.join(store.folder("features"), f"{video_id}.parquet"), table[index : index + 1]
+        )
+    parquet.write_table(
+        storage.join(store.folder("plan"), "all.parquet"), as_plan(table)
+    )  # last: it says done
     return FeatureStore(url)
 
 
@@ -274,7 +279,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="epochs between looks")
     parser.add_argument("--share", type=int, default=1, help="look at every n-th test video")
     parser.add_argument("--short", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     steps = SHORT_STEPS if given.short else given.steps
     share = SHORT_SHARE if given.short else given.share
     store = store_of(given.folder)
