@@ -17,7 +17,7 @@ class DeformableAttention(nn.Module):
     Initialised to uniform weights and to offsets that do not depend on the query: point k (from 1) of a head
     lies k * d tokens away, where d falls evenly from 1 for the first head to -1 for the last (unstated in the
     papers; the cosines of the pictures' attention would leave half of four heads with all points in one
-    place).
+    place). A head that is alone looks ahead with every other point, and back with the rest.
 
     Args:
         dim: channels of query, value and output; a multiple of `num_heads`.
@@ -38,9 +38,11 @@ class DeformableAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        direction = torch.linspace(1, -1, self.num_heads)
         distance = torch.arange(1, self.num_points + 1)
-        offsets = direction[:, None, None] * distance.expand(self.num_heads, self.num_levels, -1)
+        direction = torch.linspace(1, -1, self.num_heads)[:, None, None]
+        if self.num_heads == 1:  # it has to look both ways
+            direction = 1 - 2 * (distance + 1).remainder(2)
+        offsets = direction * distance.expand(self.num_heads, self.num_levels, -1)
         nn.init.zeros_(self.sampling_offsets.weight)
         nn.init.zeros_(self.attention_weights.weight)
         nn.init.zeros_(self.attention_weights.bias)

@@ -23,7 +23,8 @@ class BranchLayer(nn.Module):
         width = streams[0].width
         how = config.boundary_attention if len(streams) > 1 else "separate"
         attention = {"joint": JointAttention, "pairs": PairAttention, "separate": SeparateAttention}[how]
-        self.attention = attention(len(streams), width, config.num_heads, config.decoder_dropout)
+        attended = width * len(streams) if how == "pairs" else width
+        self.attention = attention(len(streams), width, config.heads(attended), config.decoder_dropout)
         num_readers = len(streams) if config.decoding == "two_branch" else 1
         self.readers = nn.ModuleList(Reader(width, config) for _ in range(num_readers))
 
@@ -61,7 +62,7 @@ class Reader(nn.Module):
     def __init__(self, width: int, config: DualDETRConfig) -> None:
         super().__init__()
         self.read = DeformableRead(
-            width, config.num_heads, config.num_levels, config.num_points, config.decoder_dropout
+            width, config.heads(width), config.num_levels, config.num_points, config.decoder_dropout
         )
         self.feed_forward = FeedForward(width, config.ffn_ratio * width, config.decoder_dropout)
 

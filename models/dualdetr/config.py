@@ -31,6 +31,11 @@ class DualDETRConfig:
     # Unstated; PointTAD's, and the paper's GFLOPs fit it.
     dim: int = hyperparameter(512, meaning="channels of a token")
     num_heads: int = hyperparameter(8, meaning="attention heads")  # unstated; follows Deformable DETR
+    # Unstated; heads of the encoder's width: with all of them, a start query of 32 channels would have heads of four.
+    branch_heads: Literal["share", "all"] = hyperparameter(
+        "share",
+        meaning="heads of a branch: the share of num_heads that it has of the channels, or all of them",
+    )
     # Unstated; follows Deformable DETR.
     ffn_ratio: int = hyperparameter(
         4, meaning="hidden channels of feed-forward blocks for each channel of a branch"
@@ -87,7 +92,17 @@ class DualDETRConfig:
         if self.dim % 8:
             raise ValueError(f"dim={self.dim} must be a multiple of 8 (a quarter of it takes sine positions)")
         narrowest = self.dim // 4 if self.decoding == "two_branch" else self.dim
-        if narrowest % self.num_heads:
+        if self.decoding == "two_branch" and self.branch_heads == "share":
+            if self.num_heads % 4:
+                raise ValueError(
+                    f"num_heads={self.num_heads} must be a multiple of 4, or branch_heads='all': a start query "
+                    "has a quarter of the channels"
+                )
+            if self.dim % self.num_heads:
+                raise ValueError(
+                    f"num_heads={self.num_heads} must divide {self.dim} channels (dim={self.dim})"
+                )
+        elif narrowest % self.num_heads:
             raise ValueError(f"num_heads={self.num_heads} must divide {narrowest} channels (dim={self.dim})")
         for name in ("dropout", "decoder_dropout"):
             if not 0 <= getattr(self, name) < 1:
@@ -113,6 +128,7 @@ class DualDETRConfig:
             "refine_at": (single_level, "both levels"),
             "refine_contents": (single_level, "both levels"),
             "boundary_attention": (self.decoding != "two_branch", "decoding='two_branch'"),
+            "branch_heads": (self.decoding != "two_branch", "decoding='two_branch'"),
             "detach_content_init": (self.initialisation != "joint", "initialisation='joint'"),
         }
         defaults = {field.name: field.default for field in fields(self)}
@@ -123,12 +139,16 @@ class DualDETRConfig:
                     f"initialisation={self.initialisation!r}"
                 )
 
+    def heads(self, width: int) -> int:
+        """The attention heads of a stream of `width` channels."""
+        return self.num_heads if self.branch_heads == "all" else self.num_heads * width // self.dim
+
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
         """A model small enough for tests; `changes` overrides single fields."""
         small = {
             "dim": 32,
-            "num_heads": 4,
+            "num_heads": 8,
             "ffn_ratio": 2,
             "encoder_layers": 1,
             "decoder_layers": 2,

@@ -15,16 +15,21 @@ _KEYS = {
     },
     "loss": {"salient": "salience"},
 }
+# What a detector did before there was a key for it.
+_BEFORE: dict[str, dict[str, Any]] = {"dualdetr": {"branch_heads": "all"}}
 _TENSORS = {"detector.salient.": "detector.salience_heads."}
 
 
 def settings_in_todays_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A run's settings, as a tree of JSON values."""
-    return dict(settings) | {
+    today = dict(settings) | {
         group: {names.get(key, key): value for key, value in settings[group].items()}
         for group, names in _KEYS.items()
         if isinstance(settings.get(group), Mapping)
     }
+    if isinstance(model := today.get("model"), Mapping):
+        today["model"] = _BEFORE.get(model.get("name", ""), {}) | dict(model)
+    return today
 
 
 def tensors_in_todays_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -127,6 +127,11 @@ def test_places_keep_full_precision_under_autocast() -> None:
     torch.testing.assert_close(found.float().flatten(), torch.tensor([0.0, 1.0, 0.0]), atol=1e-3, rtol=0)
 
 
+def test_a_head_that_is_alone_looks_both_ways() -> None:
+    bias = DeformableAttention(8, 1, 2, 4).sampling_offsets.bias.detach().view(2, 4)
+    assert bias.tolist() == [[1, -2, 3, -4]] * 2
+
+
 def test_fresh_heads_look_evenly_at_points_that_do_not_depend_on_the_query() -> None:
     heads, points, lengths = 8, 4, [40, 20]
     attention = DeformableAttention(16, heads, 2, points)

@@ -30,6 +30,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "three levels, learnt queries": {"num_levels": 3, "initialisation": "learnt"},
     "start and end as pairs": {"boundary_attention": "pairs"},
     "start and end apart": {"boundary_attention": "separate"},
+    "all heads in every branch": {"branch_heads": "all"},
     "contents learn from decoding": {"detach_content_init": False},
     "instance level on proposals": {"decoding": "instance"},
     "boundary level on proposals": {"decoding": "boundary"},

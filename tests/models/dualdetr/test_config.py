@@ -11,7 +11,10 @@ from models.loss_config import TermWeights
     [
         ({"num_queries": 0}, "num_queries=0 must be at least 1"),
         ({"dim": 20, "num_heads": 5}, "dim=20 must be a multiple of 8"),
-        ({"num_heads": 16}, r"num_heads=16 must divide 8 channels \(dim=32\)"),
+        ({"num_heads": 6}, r"num_heads=6 must be a multiple of 4, or branch_heads='all'"),
+        ({"num_heads": 12}, r"num_heads=12 must divide 32 channels"),
+        ({"num_heads": 16, "branch_heads": "all"}, r"num_heads=16 must divide 8 channels \(dim=32\)"),
+        ({"branch_heads": "some"}, "branch_heads='some' must be one of share, all"),
         ({"dropout": 1.0}, r"dropout=1\.0"),
         ({"decoder_dropout": -0.1}, r"decoder_dropout=-0\.1"),
         ({"class_prior": 1.0}, r"class_prior=1\.0"),
@@ -41,6 +44,7 @@ def test_impossible_settings_are_named(changes: dict[str, Any], message: str) ->
         ({"decoding": "boundary", "refine_at": "last_layer"}, "refine_at='last_layer' needs both levels"),
         ({"decoding": "instance", "refine_contents": True}, "refine_contents=True needs both levels"),
         ({"decoding": "combined", "boundary_attention": "pairs"}, "needs decoding='two_branch'"),
+        ({"decoding": "instance", "branch_heads": "all"}, "branch_heads='all' needs decoding='two_branch'"),
         ({"initialisation": "learnt", "detach_content_init": False}, "needs initialisation='joint'"),
     ],
 )

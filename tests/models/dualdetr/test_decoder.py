@@ -201,6 +201,20 @@ def test_start_and_end_queries_see_each_other_or_not(how: str, aligned: bool, an
     assert (reached[2] > 0, reached[3] > 0) == (aligned, another)
 
 
+@pytest.mark.parametrize(
+    ("changes", "boundary", "instance"),
+    [({}, 2, 4), ({"branch_heads": "all"}, 8, 8), ({"boundary_attention": "pairs"}, 4, 4)],
+)
+def test_a_branch_has_its_share_of_the_heads(changes: dict[str, Any], boundary: int, instance: int) -> None:
+    layer = Decoder(DualDETRConfig.tiny(dim=64, num_heads=8, **changes), 1).layers[0]
+    starts_and_ends, instances = layer.branches
+    assert starts_and_ends.attention.attention.attention.num_heads == boundary
+    assert instances.attention.attentions[0].attention.num_heads == instance
+    readers = (*starts_and_ends.readers, *instances.readers)
+    read = 8 if changes.get("branch_heads") == "all" else None
+    assert [reader.read.attention.num_heads for reader in readers] == [read or 2, read or 2, read or 4]
+
+
 def test_position_embeddings_follow_the_positions_and_are_one_network_for_start_and_end() -> None:
     torch.manual_seed(0)
     embedding = PositionEmbedding(DualDETRConfig.tiny(dim=64))

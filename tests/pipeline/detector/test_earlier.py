@@ -14,6 +14,7 @@ from models.tp2detr import TP2DETRConfig
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
 from pipeline.detector.checkpoint import Progress, load_optimiser, read_info, save_checkpoint
+from pipeline.detector.earlier import settings_in_todays_names
 from pipeline.detector.trained import load_trained, settings_of
 from pipeline.errors import InputError
 from pipeline.training.optimisation import build_optimiser
@@ -88,6 +89,15 @@ def test_an_old_checkpoint_has_all_that_the_new_one_has(tmp_path: Path) -> None:
     for parameter, state in optimiser.state.items():
         for key, value in state.items():
             assert torch.equal(held[names[parameter]][key], value), (names[parameter], key)
+
+
+def test_what_had_no_key_yet_is_as_it_was() -> None:
+    """Branches had as many heads each as the encoder; the key came with another default."""
+    before = {"name": "dualdetr", "dim": 64}
+    assert settings_in_todays_names({"model": before})["model"] == before | {"branch_heads": "all"}
+    told = before | {"branch_heads": "share"}
+    assert settings_in_todays_names({"model": told})["model"] == told
+    assert settings_in_todays_names({"model": {"name": "tp2detr"}})["model"] == {"name": "tp2detr"}
 
 
 def test_settings_that_this_version_cannot_know_are_told_in_a_line(tmp_path: Path) -> None:
