@@ -52,11 +52,12 @@ class SetCriterion:
         layers = output.layers if config.deep_supervision else output.layers[-1:]
         stacks = [_stack(layers)]
         suffixes = [[f"_layer{index}" for index in range(len(layers) - 1)] + [""]]
-        weights = [1.0]
+        weights, repeats = [1.0], [1]
         if output.encoder is not None:
             stacks.append(_stack([output.encoder]))
             suffixes.append(["_encoder"])
             weights.append(config.encoder_weight)
+            repeats.append(config.encoder_matches)
 
         truth = pad_targets(targets, device)
         normaliser = target_count(truth, num_targets)
@@ -67,11 +68,15 @@ class SetCriterion:
             l1_form=config.l1_form,
             focal_alpha=config.focal_alpha,
             focal_gamma=config.focal_gamma,
+            repeats=repeats,
         )
         losses: dict[str, Tensor] = {}
         total = torch.zeros((), device=device)
-        for stack, names, weight, assignment in zip(stacks, suffixes, weights, assignments, strict=True):
-            terms = {name: term / normaliser for name, term in self._terms(stack, truth, assignment).items()}
+        for stack, names, weight, repeat, assignment in zip(
+            stacks, suffixes, weights, repeats, assignments, strict=True
+        ):
+            sums = self._terms(stack, truth, assignment)
+            terms = {name: term / (repeat * normaliser) for name, term in sums.items()}
             total = total + weight * (
                 config.loss.classification * terms["class"].sum()
                 + config.loss.l1 * terms["l1"].sum()

@@ -25,16 +25,29 @@ class Correction(MLP):
 
 
 class ClassLogits(nn.Linear):
-    """From content to class logits; every class starts at the probability `prior`."""
+    """From content to class logits; every class starts at the probability `prior`.
 
-    def __init__(self, dim: int, num_classes: int, prior: float) -> None:
+    Args:
+        prior: None for what is added to logits that are there: nothing at first.
+    """
+
+    def __init__(self, dim: int, num_classes: int, prior: float | None) -> None:
         super().__init__(dim, num_classes)
-        nn.init.constant_(self.bias, -math.log((1 - prior) / prior))
+        if prior is None:
+            nn.init.zeros_(self.weight)
+            nn.init.zeros_(self.bias)
+        else:
+            nn.init.constant_(self.bias, prior_logit(prior))
 
     def forward(self, content: Tensor) -> Tensor:
         # Outside autocast: bfloat16 has a few hundred logits that matter, so that rankings would be full of ties.
         with torch.autocast(content.device.type, enabled=False):
             return super().forward(content.to(self.weight.dtype))
+
+
+def prior_logit(prior: float) -> float:
+    """The logit of a probability that classes start with."""
+    return -math.log((1 - prior) / prior)
 
 
 class DetectionHead(nn.Module):

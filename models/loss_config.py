@@ -34,6 +34,10 @@ class LossConfig:
     deep_supervision: bool = hyperparameter(
         True, meaning="supervise every decoder layer, each matched anew, not only the last"
     )
+    # Unstated in DualDETR, as is all training of its dense head; one is set prediction.
+    encoder_matches: int = hyperparameter(
+        1, meaning="tokens of the dense proposals that are matched with each target"
+    )
     encoder_weight: float = hyperparameter(
         1.0, meaning="weight of the encoder's dense proposals, if there are any"
     )

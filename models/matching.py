@@ -51,6 +51,7 @@ def match(
     l1_form: SegmentForm,
     focal_alpha: float,
     focal_gamma: float,
+    repeats: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """Match every prediction on its own with the targets (TP2-DETR, Eq. 12 and 13; DualDETR, Eq. 8 and 9).
 
@@ -59,6 +60,7 @@ def match(
 
     Args:
         predictions: stacks of predictions: each tensor has one more dimension in front, `[S, B, Q, ...]`.
+        repeats: for each stack how many queries answer for a target; one unless given.
     Returns:
         For each stack `[S, B, Q]` int64: the index of the query's target within its sample, -1 for none.
         Queries that are not valid get none; with more targets than queries, some targets stay without one.
@@ -75,8 +77,10 @@ def match(
     shapes = [tuple(cost.shape) for cost in costs]
     ends = np.cumsum([cost.numel() for cost in costs])
     assigned = [
-        _assign(part.reshape(shape), targets.counts)
-        for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)
+        _assign(part.reshape(shape), targets.counts, repeat)
+        for part, shape, repeat in zip(
+            np.split(flat, ends[:-1]), shapes, repeats or [1] * len(shapes), strict=True
+        )
     ]
     joined = torch.from_numpy(np.concatenate([indices.ravel() for indices in assigned])).to(costs[0].device)
     parts = joined.split([indices.size for indices in assigned])
@@ -109,12 +113,12 @@ def _pair_costs(
     return cost.masked_fill(~prediction.valid[..., None], torch.inf)
 
 
-def _assign(costs: np.ndarray, counts: Sequence[int]) -> np.ndarray:
-    """Solve each `[Q, N]` of `costs [S, B, Q, N]`: its valid rows, its sample's first `counts` columns."""
+def _assign(costs: np.ndarray, counts: Sequence[int], repeat: int) -> np.ndarray:
+    """Solve each `[Q, N]` of `costs [S, B, Q, N]`: valid rows; a sample's first `counts` columns, `repeat` times."""
     assigned = np.full(costs.shape[:-1], -1, dtype=np.int64)
     for layer, sample in np.ndindex(costs.shape[:2]):
         cost = costs[layer, sample, :, : counts[sample]]
         valid = np.flatnonzero(costs[layer, sample, :, 0] < np.inf)
-        query, target = linear_sum_assignment(cost[valid])
-        assigned[layer, sample, valid[query]] = target
+        query, target = linear_sum_assignment(np.tile(cost[valid], (1, repeat)))
+        assigned[layer, sample, valid[query]] = target % max(1, counts[sample])
     return assigned

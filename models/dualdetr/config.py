@@ -86,6 +86,18 @@ class DualDETRConfig:
         "every_layer", meaning="from which layer on branches go on from what they agree on (Table 5)"
     )
     refine_contents: bool = hyperparameter(False, meaning="let contents correct each other, too (Table 5)")
+    # Beyond the paper, as DDQ-DETR's distinct queries.
+    proposal_tiou: float = hyperparameter(
+        1.0, meaning="no two proposals of a window overlap by more than this tIoU; 1 lets them"
+    )
+    # Beyond the paper, for classes what it does for positions.
+    refine_classes: bool = hyperparameter(
+        False, meaning="let each layer correct the class logits of the one before, the first the proposal's"
+    )
+    # Beyond the paper, whose classes are the instance query's.
+    classes_from: Literal["instance", "both"] = hyperparameter(
+        "instance", meaning="the branches whose contents tell the class"
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -116,6 +128,8 @@ class DualDETRConfig:
                 f"base_duration={self.base_duration} doubles with each of num_levels={self.num_levels} and "
                 f"reaches {longest:g} of the window, which must stay below 1: lower either"
             )
+        if not 0 < self.proposal_tiou <= 1:
+            raise ValueError(f"proposal_tiou={self.proposal_tiou} must lie in (0, 1]")
         if not 0 <= self.border_margin < 0.25:  # the tokens of a window of two stand at 0.25 and 0.75
             raise ValueError(f"border_margin={self.border_margin} must lie in [0, 0.25)")
         self._refuse_settings_without_effect()
@@ -129,7 +143,9 @@ class DualDETRConfig:
             "refine_contents": (single_level, "both levels"),
             "boundary_attention": (self.decoding != "two_branch", "decoding='two_branch'"),
             "branch_heads": (self.decoding != "two_branch", "decoding='two_branch'"),
+            "classes_from": (single_level, "both levels"),
             "detach_content_init": (self.initialisation != "joint", "initialisation='joint'"),
+            "proposal_tiou": (self.initialisation == "learnt", "proposals"),
         }
         defaults = {field.name: field.default for field in fields(self)}
         for name, (missing, what) in needs.items():

@@ -46,7 +46,9 @@ class Decoder(nn.Module):
             embeddings = self.embedding(queries.positions)
             contents, positions, segments, logits = layer(queries, embeddings, read)
             predictions.append(SetPrediction(segments, logits, queries.valid))
-            queries = replace(queries, contents=contents, positions=positions.detach())
+            queries = replace(
+                queries, contents=contents, positions=positions.detach(), logits=logits.detach()
+            )
         return tuple(predictions)
 
 
@@ -77,9 +79,11 @@ class DecoderLayer(nn.Module):
         )
         names = [stream.name for stream in streams]
         # The boundary level alone has nothing else to tell classes from.
-        self.class_streams = ["instance"] if "instance" in names else ["start", "end"]
+        one = "instance" in names and config.classes_from == "instance"
+        self.class_streams = ["instance"] if one else names
         width = sum(stream.width for stream in streams if stream.name in self.class_streams)
-        self.classes = ClassLogits(width, num_classes, config.class_prior)
+        self.refine_classes = config.refine_classes
+        self.classes = ClassLogits(width, num_classes, None if config.refine_classes else config.class_prior)
 
     def forward(
         self, queries: Queries, embeddings: Mapping[str, Tensor], memory: Mapping[str, Tokens]
@@ -101,6 +105,8 @@ class DecoderLayer(nn.Module):
         refined, segments = refine(found, self.order)
         contents = self.content_refinement(contents)
         logits = self.classes(torch.cat([contents[name] for name in self.class_streams], dim=-1))
+        if self.refine_classes:
+            logits = queries.logits + logits
         return contents, refined.inside() if self.hands_on_refined else found, segments, logits
 
 

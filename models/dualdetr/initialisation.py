@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from models.detection import SetPrediction
 from models.dualdetr.config import DualDETRConfig
 from models.dualdetr.queries import Contents, Positions, Queries, Stream, inside, streams_of
-from models.heads import DetectionHead
+from models.heads import DetectionHead, prior_logit
 from models.levels import Tokens
 from models.positions import sine_embedding
-from models.segments import inverse_sigmoid, to_centre_width, to_start_end
+from models.segments import inverse_sigmoid, pairwise_tiou, to_centre_width, to_start_end
 from models.transformer import token_places
+
+# Of so many times as many tokens as there are queries the distinct ones are chosen.
+_CANDIDATES = 4
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Proposals:
     Attributes:
         segments: `[B, Q, 2]`, (start, end) inside the window; without a gradient.
         tokens: `[B, Q, D]`, the transformed tokens that made them.
+        logits: `[B, Q, K]`, their classes; without a gradient.
         valid: `[B, Q]`, False where a sample has no further token to offer.
     """
 
     segments: Tensor
     tokens: Tensor
+    logits: Tensor
     valid: Tensor
 
 
@@ -43,6 +48,7 @@ class ProposalHead(nn.Module):
         self.base_duration = config.base_duration
         self.border_margin = config.border_margin
         self.num_queries = config.num_queries
+        self.most_tiou = config.proposal_tiou
         self.transform = nn.Sequential(nn.Linear(config.dim, config.dim), nn.LayerNorm(config.dim))
         self.head = DetectionHead(config.dim, num_classes, config.class_prior)
 
@@ -56,7 +62,7 @@ class ProposalHead(nn.Module):
         dense = SetPrediction(to_start_end(boxes), logits, ~padding)
         centre = reference[..., 0]
         eligible = ~padding & (centre > self.border_margin) & (centre < 1 - self.border_margin)
-        return select(tokens, dense, eligible, self.num_queries), dense
+        return select(tokens, dense, eligible, self.num_queries, self.most_tiou), dense
 
     def _references(self, level: int, padding: Tensor) -> Tensor:
         """The segments that a level's proposals are corrections of, (centre, width): `[B, T_l, 2]`."""
@@ -64,8 +70,10 @@ class ProposalHead(nn.Module):
         return torch.stack((centre, torch.full_like(centre, self.base_duration * 2**level)), dim=-1)
 
 
-def select(tokens: Tensor, dense: SetPrediction, eligible: Tensor, num_queries: int) -> Proposals:
-    """The `num_queries` tokens whose best class is the surest.
+def select(
+    tokens: Tensor, dense: SetPrediction, eligible: Tensor, num_queries: int, most_tiou: float = 1.0
+) -> Proposals:
+    """The `num_queries` tokens whose best class is the surest, no two of which overlap by more than `most_tiou`.
 
     Args:
         tokens: `[B, T, D]`.
@@ -73,7 +81,12 @@ def select(tokens: Tensor, dense: SetPrediction, eligible: Tensor, num_queries: 
         eligible: `[B, T]`, the tokens to choose from. Where a sample has too few, the rest is not valid.
     """
     scores = dense.logits.detach().float().amax(dim=-1).masked_fill(~eligible, -torch.inf)
+    segments = dense.segments.detach()
     count = min(num_queries, scores.shape[1])
+    if most_tiou < 1:
+        scores = _without_twins(
+            scores, inside(segments), most_tiou, min(_CANDIDATES * count, scores.shape[1])
+        )
     best, index = scores.topk(count, dim=1)
     missing = (0, num_queries - count)
 
@@ -82,10 +95,25 @@ def select(tokens: Tensor, dense: SetPrediction, eligible: Tensor, num_queries: 
         return F.pad(rows, (0, 0, *missing))
 
     return Proposals(
-        segments=inside(chosen(dense.segments.detach())),
+        segments=inside(chosen(segments)),
         tokens=chosen(tokens),
+        logits=chosen(dense.logits.detach()),
         valid=F.pad(best > -torch.inf, missing),
     )
+
+
+def _without_twins(scores: Tensor, segments: Tensor, most_tiou: float, candidates: int) -> Tensor:
+    """`scores [B, T]` of the surest `candidates`, -inf where a surer one that stays overlaps by more."""
+    best, index = scores.topk(candidates, dim=1)
+    place = segments.gather(1, index[..., None].expand(-1, -1, 2))
+    twins = (
+        (pairwise_tiou(place, place) > most_tiou).triu(1).to(place.dtype)
+    )  # of a surer one (row) and another
+    stays = torch.ones_like(best)
+    # After n rounds the n surest are settled, and most others: as many rounds as the longest chain of twins.
+    while not torch.equal(stays, settled := (stays[:, None] @ twins == 0)[:, 0].to(place.dtype)):
+        stays = settled
+    return torch.full_like(scores, -torch.inf).scatter(1, index, best.masked_fill(stays == 0, -torch.inf))
 
 
 class AlignedStart(nn.Module):
@@ -108,15 +136,19 @@ class AlignedStart(nn.Module):
         """The queries, and the dense prediction that their proposals were selected from."""
         proposals, dense = self.proposals(memory)
         positions = Positions(proposals.segments, to_centre_width(proposals.segments))
-        return Queries(self.contents(proposals), positions, proposals.valid), dense
+        return Queries(self.contents(proposals), positions, proposals.logits, proposals.valid), dense
 
 
 class LearntStart(nn.Module):
     """Queries are parameters, and those of one index start at places of their own. Nothing is proposed."""
 
-    def __init__(self, config: DualDETRConfig) -> None:
+    prior: Tensor
+
+    def __init__(self, config: DualDETRConfig, num_classes: int) -> None:
         super().__init__()
         streams = streams_of(config)
+        prior = torch.full((num_classes,), prior_logit(config.class_prior))
+        self.register_buffer("prior", prior, persistent=False)
         self.contents = LearntContents(streams, config.num_queries)
         scattered = Positions(_scattered(config), to_centre_width(_scattered(config)))
         self.places = nn.ParameterDict(
@@ -130,7 +162,8 @@ class LearntStart(nn.Module):
         places = {name: logits.sigmoid().expand(batch, -1, -1) for name, logits in self.places.items()}
         positions = Positions.of_streams(places)
         valid = (~memory.padding_mask).any(dim=1, keepdim=True).expand(positions.boundary.shape[:2])
-        return Queries(contents, positions, valid), None
+        logits = self.prior.expand(*valid.shape, -1)
+        return Queries(contents, positions, logits, valid), None
 
 
 class TokenContents(nn.Module):

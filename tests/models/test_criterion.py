@@ -89,6 +89,19 @@ def test_encoder_proposals_add_a_layer_of_another_size_with_a_weight() -> None:
     assert {"class_encoder", "l1_encoder", "tiou_encoder"} <= set(both)
 
 
+def test_more_dense_proposals_for_each_target_count_no_more() -> None:
+    """The mean over the matches, so that the weight of the dense loss means the same."""
+    output, dense = random_output(2), random_output(1, queries=9).final
+    targets = [Target(torch.tensor([[0.2, 0.4], [0.3, 0.9]]), torch.tensor([1, 2]))] * 2
+    thrice = [Target(target.segments.repeat(3, 1), target.labels.repeat(3)) for target in targets]
+    without = SetCriterion(DeformableDETRLossConfig())(output, targets)["total"]
+    alone = SetCriterion(DeformableDETRLossConfig())(DetectorOutput(layers=(dense,)), thrice)["total"]
+    both = SetCriterion(DeformableDETRLossConfig(encoder_matches=3))(
+        DetectorOutput(layers=output.layers, encoder=dense), targets
+    )
+    torch.testing.assert_close(both["total"], without + alone)
+
+
 def some(count: int) -> Target:
     return Target(torch.rand(count, 2).sort(-1).values, torch.randint(0, 3, (count,)))
 

@@ -13,7 +13,10 @@ WEIGHTS = TermWeights(classification=2.0, l1=5.0, tiou=2.0)
 
 
 def run(
-    predictions: list[SetPrediction], targets: list[Target], form: SegmentForm = "centre_width"
+    predictions: list[SetPrediction],
+    targets: list[Target],
+    form: SegmentForm = "centre_width",
+    repeats: list[int] | None = None,
 ) -> list[Tensor]:
     return match(
         predictions,
@@ -22,6 +25,7 @@ def run(
         l1_form=form,
         focal_alpha=0.25,
         focal_gamma=2.0,
+        repeats=repeats,
     )
 
 
@@ -120,3 +124,19 @@ def test_a_diverged_model_is_named_as_such() -> None:
     prediction.logits[0, 0, 0, 0] = torch.nan
     with pytest.raises(FloatingPointError, match="diverged"):
         run([prediction], [Target(torch.tensor([[0.1, 0.2]]), torch.tensor([0]))])
+
+
+@pytest.mark.parametrize(("queries", "count", "repeat"), [(5, 2, 2), (6, 2, 3), (4, 3, 2)])
+def test_several_queries_may_answer_for_a_target(queries: int, count: int, repeat: int) -> None:
+    """As if each target were there so many times; only the dense stack is asked."""
+    torch.manual_seed(0)
+    prediction = random_prediction(2, 2, queries, 3)
+    targets = [random_target(count, 3), random_target(0, 3)]
+    copies = [Target(t.segments.repeat(repeat, 1), t.labels.repeat(repeat)) for t in targets]
+    once, several = run([prediction, prediction], targets, repeats=[1, repeat])
+    assert torch.equal(once, run([prediction], targets)[0])
+    (expected,) = run([prediction], copies)
+    assert torch.equal(several[:, 0], torch.where(expected[:, 0] < 0, -1, expected[:, 0] % count))
+    assert (several[:, 1] == -1).all()
+    for layer in several[:, 0]:
+        assert layer[layer >= 0].bincount(minlength=count).sum() == min(queries, repeat * count)

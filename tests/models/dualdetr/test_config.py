@@ -23,6 +23,7 @@ from models.loss_config import TermWeights
             {"base_duration": 0.3, "num_levels": 3},
             r"base_duration=0\.3 .* num_levels=3 .* reaches 1\.2 of the window",
         ),
+        ({"proposal_tiou": 0.0}, r"proposal_tiou=0\.0 must lie in \(0, 1\]"),
         ({"num_levels": 0}, "num_levels=0 must be at least 1"),
         ({"border_margin": 0.25}, r"border_margin=0\.25"),
         ({"decoding": "two"}, "decoding='two' must be one of instance, boundary, combined, two_branch"),
@@ -45,6 +46,8 @@ def test_impossible_settings_are_named(changes: dict[str, Any], message: str) ->
         ({"decoding": "instance", "refine_contents": True}, "refine_contents=True needs both levels"),
         ({"decoding": "combined", "boundary_attention": "pairs"}, "needs decoding='two_branch'"),
         ({"decoding": "instance", "branch_heads": "all"}, "branch_heads='all' needs decoding='two_branch'"),
+        ({"decoding": "instance", "classes_from": "both"}, "classes_from='both' needs both levels"),
+        ({"initialisation": "learnt", "proposal_tiou": 0.7}, "proposal_tiou=0.7 needs proposals"),
         ({"initialisation": "learnt", "detach_content_init": False}, "needs initialisation='joint'"),
     ],
 )

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +30,8 @@ def queries_for(config: DualDETRConfig) -> Queries:
         for stream in streams_of(config)
     }
     valid = torch.ones(2, config.num_queries, dtype=torch.bool)
-    return Queries(contents, Positions(segments, to_centre_width(segments)), valid)
+    positions, logits = Positions(segments, to_centre_width(segments)), torch.randn(2, config.num_queries, 1)
+    return Queries(contents, positions, logits, valid)
 
 
 def sigmoid(x: float) -> float:
@@ -136,6 +138,7 @@ def test_a_layers_loss_teaches_both_branches_of_this_layer_and_no_correction_bef
         ({}, {"instance"}),
         ({"decoding": "boundary"}, {"start", "end"}),
         ({"refine_contents": True}, {"start", "end", "instance"}),
+        ({"classes_from": "both"}, {"start", "end", "instance"}),
     ],
 )
 def test_classes_come_from_the_content_of_the_instance(changes: dict[str, Any], sources: set[str]) -> None:
@@ -150,12 +153,34 @@ def test_classes_come_from_the_content_of_the_instance(changes: dict[str, Any], 
     assert reached == sources
 
 
+def test_class_logits_are_corrected_layer_by_layer_from_the_proposals() -> None:
+    config = DualDETRConfig.tiny(refine_classes=True, decoder_layers=3)
+    decoder, queries = Decoder(config, 1), queries_for(config)
+    for prediction in decoder(queries, memory()):  # fresh layers leave them as they are
+        torch.testing.assert_close(prediction.logits, queries.logits)
+    with torch.no_grad():
+        for index, layer in enumerate(decoder.layers):
+            layer.classes.bias.fill_(10.0**index)
+    for prediction, added in zip(decoder(queries, memory()), (1.0, 11.0, 111.0), strict=True):
+        torch.testing.assert_close(prediction.logits, queries.logits + added)
+
+
+def test_no_class_gradient_passes_from_a_layer_into_the_one_before() -> None:
+    config = DualDETRConfig.tiny(refine_classes=True)
+    decoder, queries = restless(Decoder(config, 1)), queries_for(config)
+    queries.logits.requires_grad_()
+    decoder(queries, memory())[-1].logits.sum().backward()
+    assert decoder.layers[1].classes.weight.grad is not None
+    assert decoder.layers[0].classes.weight.grad is None
+    assert queries.logits.grad is None
+
+
 def changed(queries: Queries, rows: Tensor) -> Queries:
     """Other contents and positions in `rows [Q]`."""
     contents = {name: torch.where(rows[:, None], 7.0, content) for name, content in queries.contents.items()}
     boundary = torch.where(rows[:, None], 0.9, queries.positions.boundary)
     instance = torch.where(rows[:, None], 0.1, queries.positions.instance)
-    return Queries(contents, Positions(boundary, instance), queries.valid)
+    return replace(queries, contents=contents, positions=Positions(boundary, instance))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +191,7 @@ def changed(queries: Queries, rows: Tensor) -> Queries:
         {"boundary_attention": "separate"},
         {"decoding": "combined"},
         {"refine_contents": True},
+        {"refine_classes": True, "classes_from": "both"},
     ],
 )
 def test_queries_that_are_not_valid_change_nothing_for_the_others(changes: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ def test_learnt_contents_are_the_same_for_every_sample_and_the_positions_are_the
 def test_learnt_queries_start_at_places_of_their_own_in_either_level() -> None:
     torch.manual_seed(0)
     config = DualDETRConfig.tiny(initialisation="learnt", base_duration=0.1, num_queries=50)
-    queries, dense = LearntStart(config)(memory())
+    queries, dense = LearntStart(config, 3)(memory())
     assert dense is None
     assert queries.valid.shape == (2, 50)
     boundary, instance = queries.positions.boundary[0], queries.positions.instance[0]

@@ -1,12 +1,16 @@
 import math
 
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from models.detection import SetPrediction
 from models.dualdetr import DualDETRConfig
 from models.dualdetr.initialisation import ProposalHead, select
+from models.dualdetr.queries import inside
 from models.levels import Level, Tokens, flatten
+from models.segments import tiou
 
 
 def encoded(lengths: list[int], *coarser: list[int], dim: int = 32) -> Tokens:
@@ -50,6 +54,29 @@ def test_with_fewer_tokens_than_queries_the_rest_is_not_valid() -> None:
     assert found.segments.isfinite().all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), most=st.sampled_from([0.2, 0.5, 0.7, 0.95]), queries=st.integers(1, 12))
+def test_proposals_are_distinct_as_greedy_suppression_has_it(seed: int, most: float, queries: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 30, 3, generator=generator)
+    centre, width = torch.rand(2, 2, 30, generator=generator)
+    segments = torch.stack((centre - width / 2, centre + width / 2), dim=-1)
+    eligible = torch.rand(2, 30, generator=generator) < 0.9
+    prediction = SetPrediction(segments, logits, torch.ones(2, 30).bool())
+    found = select(torch.randn(2, 30, 8), prediction, eligible, queries, most)
+    for sample in range(2):
+        kept: list[int] = []
+        order = sorted(range(30), key=lambda token: -max(logits[sample, token].tolist()))
+        order = [token for token in order if eligible[sample, token]][: 4 * queries]
+        for token in order:
+            if all(tiou(*inside(segments[sample, [token, other]])) <= most for other in kept):
+                kept.append(token)
+        kept = kept[:queries]
+        assert found.valid[sample].sum() == len(kept)
+        torch.testing.assert_close(found.segments[sample, : len(kept)], inside(segments[sample, kept]))
+        torch.testing.assert_close(found.logits[sample, : len(kept)], logits[sample, kept])
+
+
 def test_a_fresh_head_proposes_the_base_duration_around_every_token_at_the_class_prior() -> None:
     head = ProposalHead(DualDETRConfig.tiny(base_duration=0.2, class_prior=0.1), 1)
     torch.nn.init.zeros_(head.head.classes.weight)
@@ -89,5 +116,6 @@ def test_proposals_carry_no_gradient_but_the_dense_prediction_does() -> None:
     head = ProposalHead(DualDETRConfig.tiny(), 1)
     proposals, found = head(encoded([10]))
     assert not proposals.segments.requires_grad
+    assert not proposals.logits.requires_grad
     assert found.segments.requires_grad
     assert found.logits.requires_grad
