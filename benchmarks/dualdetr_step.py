@@ -1,7 +1,7 @@
 """A training step of DualDETR beside one of Deformable DETR of equal width, depth and number of queries.
 
-Forward, matching, loss and backward on windows of 256 snippets with a dozen actions each, on a GPU where
-there is one. The two take turns, so that whatever else the machine does hits both; the peak of memory is that
+Forward, matching, loss and backward on 16 windows of 256 snippets with 15 actions each, on a GPU where there is
+one. The two take turns, so that whatever else the machine does hits both; the peak of memory is that
 of a process of its own. Prints the ratios.
 """
 
@@ -16,17 +16,19 @@ from models.detection import Target
 from models.detectors import DetectorConfig, build_detector
 from models.dualdetr import DualDETRConfig, DualDETRLossConfig
 
-LENGTH, CHANNELS, ACTIONS, CLASSES, REPEATS = 256, 2048, 12, 65, 3
-BATCH = 16 if DEVICE.type == "cuda" else 1
+BATCH, LENGTH, CHANNELS, ACTIONS, CLASSES, REPEATS = 16, 256, 1024, 15, 65, 3
+# Width, encoder and decoder layers; the size of the paper's GFLOPs takes minutes a step on a CPU.
+SIZES = [(128, 2, 4), (256, 2, 4)] + ([(512, 6, 6)] if DEVICE.type == "cuda" else [])
 
-OURS = DualDETRConfig()
-BASELINE = DeformableDETRConfig(
-    dim=OURS.dim,
-    ffn_dim=OURS.ffn_ratio * OURS.dim,
-    encoder_layers=OURS.encoder_layers,
-    decoder_layers=OURS.decoder_layers,
-    num_queries=OURS.num_queries,
-)
+
+def detectors(dim: int, encoder_layers: int, decoder_layers: int) -> dict[str, DetectorConfig]:
+    """The two detectors by name; the first is DualDETR."""
+    ours = DualDETRConfig(dim=dim, encoder_layers=encoder_layers, decoder_layers=decoder_layers)
+    baseline = DeformableDETRConfig(
+        dim=dim, ffn_dim=ours.ffn_ratio * dim, encoder_layers=encoder_layers, decoder_layers=decoder_layers,
+        num_queries=ours.num_queries,
+    )  # fmt: skip
+    return {"DualDETR": ours, "Deformable DETR": baseline}
 
 
 def make_step(config: DetectorConfig) -> Callable[[], None]:
@@ -50,25 +52,32 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
 
 
 def main() -> None:
-    configs: dict[str, DetectorConfig] = {"DualDETR": OURS, "Deformable DETR": BASELINE}
-    peaks = [peak_mib(make_step, config) for config in configs.values()]
-    times = take_turns({name: make_step(config) for name, config in configs.items()}, REPEATS)
-    sizes = [
-        sum(p.numel() for p in build_detector(config, CHANNELS, CLASSES).parameters()) / 1e6
-        for config in configs.values()
-    ]
-    print(
-        f"{BATCH} windows of {LENGTH} snippets on {DEVICE.type}, width {OURS.dim}, {OURS.num_queries} queries"
-    )
-    print("                   DualDETR  Deformable DETR  ratio")
+    print(f"{BATCH} windows of {LENGTH} snippets on {DEVICE.type}, {DualDETRConfig().num_queries} queries")
     rows = []
-    for name, left, right, times_more in [
-        ("parameters, M", *sizes, sizes[0] / sizes[1]),
-        ("step, s", *map(min, times.values()), ratio(times, *configs)),
-        ("peak memory, MiB", *peaks, peaks[0] / peaks[1]),
-    ]:
-        print(f"{name:17} {left:10.2f} {right:16.2f} {times_more:6.2f}")
-        rows.append({"figure": name, "dualdetr": left, "deformable_detr": right, "ratio": times_more})
+    for dim, *layers in SIZES:
+        configs = detectors(dim, *layers)
+        peaks = [peak_mib(make_step, config) for config in configs.values()]
+        times = take_turns({name: make_step(config) for name, config in configs.items()}, REPEATS)
+        millions = [
+            sum(p.numel() for p in build_detector(config, CHANNELS, CLASSES).parameters()) / 1e6
+            for config in configs.values()
+        ]
+        print(f"\nwidth {dim}, {layers[0]} + {layers[1]} layers  DualDETR  Deformable DETR  ratio")
+        for name, left, right, times_more in [
+            ("parameters, M", *millions, millions[0] / millions[1]),
+            ("step, s", *map(min, times.values()), ratio(times, *configs)),
+            ("peak memory, MiB", *peaks, peaks[0] / peaks[1]),
+        ]:
+            print(f"{name:23} {left:10.2f} {right:16.2f} {times_more:6.2f}")
+            rows.append(
+                {
+                    "width": dim,
+                    "figure": name,
+                    "dualdetr": left,
+                    "deformable_detr": right,
+                    "ratio": times_more,
+                }
+            )
     record("dualdetr_step", rows)
 
 

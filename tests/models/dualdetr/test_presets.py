@@ -1,5 +1,7 @@
 """The presets in `configs/` against the dataclasses and against the paper's section 4.1."""
 
+from dataclasses import replace
+
 import pytest
 
 from models.dualdetr import DualDETRConfig
@@ -19,6 +21,17 @@ def test_the_model_preset_holds_the_defaults_and_the_loss_of_the_paper() -> None
     config = composed("model=dualdetr")
     assert config.model == DualDETRConfig()
     assert config.loss == LOSS
+
+
+def test_what_goes_beyond_the_paper_is_a_preset_of_its_own_in_any_experiment() -> None:
+    plain = composed("experiment=dualdetr_multithumos")
+    plus = composed("experiment=dualdetr_multithumos", "model=dualdetr_plus")
+    assert plus.model == replace(
+        plain.model, decoder_dropout=0.0, detach_content_init=False, proposal_tiou=0.7, refine_classes=True,
+        classes_from="both",
+    )  # fmt: skip
+    assert plus.loss == replace(plain.loss, encoder_matches=4)
+    assert plus.optimiser == plain.optimiser
 
 
 @pytest.mark.parametrize(
