@@ -1,7 +1,7 @@
 """The whole path on a small archive that it renders itself: python jobs/demo.py [out=demo_out] [fresh=1]"""
 
 from pipeline.demo.settings import DemoConfig
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.summary import Summary
 
 
@@ -12,5 +12,7 @@ def run(config: DemoConfig) -> Summary:
     return demo(config)
 
 
+JOB = Job("demo", DemoConfig, run)
+
 if __name__ == "__main__":
-    main("demo", DemoConfig, run)
+    JOB.main()

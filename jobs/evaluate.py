@@ -1,7 +1,7 @@
 """Score predicted segments: python jobs/evaluate.py predictions=<url> dataset.annotations=<url>"""
 
 from pipeline.evaluation.settings import EvaluateConfig
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.summary import Summary
 
 
@@ -12,5 +12,7 @@ def run(config: EvaluateConfig) -> Summary:
     return evaluate(config)
 
 
+JOB = Job("evaluate", EvaluateConfig, run)
+
 if __name__ == "__main__":
-    main("evaluate", EvaluateConfig, run)
+    JOB.main()

@@ -1,7 +1,7 @@
 """Write a store's features as .npy files: python jobs/export_features.py store=<url> out=<url>"""
 
 from pipeline.features.published.settings import ExportFeaturesConfig
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.summary import Summary
 
 
@@ -12,5 +12,7 @@ def run(config: ExportFeaturesConfig) -> Summary:
     return export_features(config)
 
 
+JOB = Job("export_features", ExportFeaturesConfig, run)
+
 if __name__ == "__main__":
-    main("export_features", ExportFeaturesConfig, run)
+    JOB.main()

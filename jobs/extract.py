@@ -1,7 +1,7 @@
 """Decode videos and extract snippet features: python jobs/extract.py videos=<folder> store=<url>"""
 
 from pipeline.features.extraction.settings import ExtractConfig
-from pipeline.job import Outcome, main
+from pipeline.job import Job, Outcome
 
 
 def run(config: ExtractConfig) -> Outcome:
@@ -16,5 +16,7 @@ def run(config: ExtractConfig) -> Outcome:
     return extract(config)
 
 
+JOB = Job("extract", ExtractConfig, run)
+
 if __name__ == "__main__":
-    main("extract", ExtractConfig, run)
+    JOB.main()

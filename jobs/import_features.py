@@ -1,7 +1,7 @@
 """Import published features: python jobs/import_features.py source=<folder> store=<url> features=<preset>"""
 
 from pipeline.features.published.settings import ImportFeaturesConfig
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.summary import Summary
 
 
@@ -12,5 +12,7 @@ def run(config: ImportFeaturesConfig) -> Summary:
     return import_features(config)
 
 
+JOB = Job("import_features", ImportFeaturesConfig, run)
+
 if __name__ == "__main__":
-    main("import_features", ImportFeaturesConfig, run)
+    JOB.main()

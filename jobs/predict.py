@@ -1,7 +1,7 @@
 """Detect the actions of a store's videos: python jobs/predict.py run=<url> store=<url> out=<url>"""
 
 from pipeline.inference.settings import PredictConfig
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.summary import Summary
 
 
@@ -12,5 +12,7 @@ def run(config: PredictConfig) -> Summary:
     return predict(config)
 
 
+JOB = Job("predict", PredictConfig, run)
+
 if __name__ == "__main__":
-    main("predict", PredictConfig, run)
+    JOB.main()

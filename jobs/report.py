@@ -1,6 +1,6 @@
 """Draw predictions beside the truth: python jobs/report.py predictions=<url> dataset.annotations=<url>"""
 
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.report.settings import ReportConfig
 from pipeline.summary import Summary
 
@@ -12,5 +12,7 @@ def run(config: ReportConfig) -> Summary:
     return report(config)
 
 
+JOB = Job("report", ReportConfig, run)
+
 if __name__ == "__main__":
-    main("report", ReportConfig, run)
+    JOB.main()

@@ -1,6 +1,6 @@
 """Train, predict and evaluate every zero-shot split: python jobs/splits.py experiment=<preset> store=<url> run=<url>"""
 
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.splits.settings import SplitsConfig
 from pipeline.summary import Summary
 
@@ -12,5 +12,7 @@ def run(config: SplitsConfig) -> Summary:
     return run_splits(config)
 
 
+JOB = Job("splits", SplitsConfig, run)
+
 if __name__ == "__main__":
-    main("splits", SplitsConfig, run)
+    JOB.main()

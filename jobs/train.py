@@ -1,6 +1,6 @@
 """Train a detector: python jobs/train.py store=<url> dataset.annotations=<url> run=<url>"""
 
-from pipeline.job import main
+from pipeline.job import Job
 from pipeline.summary import Summary
 from pipeline.training.settings import TrainConfig
 
@@ -12,5 +12,7 @@ def run(config: TrainConfig) -> Summary:
     return train(config)
 
 
+JOB = Job("train", TrainConfig, run)
+
 if __name__ == "__main__":
-    main("train", TrainConfig, run)
+    JOB.main()

@@ -7,8 +7,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
+from omegaconf import OmegaConf
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
@@ -39,46 +41,75 @@ class Outcome(Protocol):
     def show(self, console: Console) -> None: ...
 
 
-def main(
-    job: str,
-    config_type: type[ConfigType],
-    run: Callable[[ConfigType], Outcome],
-    words: list[str] | None = None,
-) -> None:
-    """Compose the settings from the command line, run the job, print its outcome and exit.
+@dataclass(frozen=True)
+class Job(Generic[ConfigType]):
+    """A verb of the command line.
 
-    Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some
-    inputs failed and `allow_failures` is not set, 128 and the number of the signal where one ended the job, 1 where
-    the job broke: what died in a cluster is told in a line, a bug by its traceback. Whatever ends a job, its local
-    Ray ends with it, and the same command goes on.
+    Attributes:
+        name: of the verb and of its file in `configs/`.
+        config_type: its settings.
+        run: what it does; the first line of the docstring is its help.
     """
-    words = sys.argv[1:] if words is None else words
-    logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
-    console = terminal()
-    if "--help" in words or "-h" in words:
-        chosen = [word for word in words if word.partition("=")[0] in preset_groups(job)]
+
+    name: str
+    config_type: type[ConfigType]
+    run: Callable[[ConfigType], Outcome]
+
+    def main(self, words: Sequence[str] | None = None, command: str | None = None) -> NoReturn:
+        """Compose the settings from the command line, run the job, print its outcome and exit.
+
+        Exit status: 0 when nothing was lost, 2 for bad input (one line a mistake, no traceback), 3 when some
+        inputs failed and `allow_failures` is not set, 128 and the number of the signal where one ended the job, 1 where
+        the job broke: what died in a cluster is told in a line, a bug by its traceback. Whatever ends a job, its local
+        Ray ends with it, and the same command goes on.
+
+        Args:
+            words: `key=value`; those of the process unless given.
+            command: how the job was called, for its help.
+        """
+        words = sys.argv[1:] if words is None else words
+        logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
+        if "--help" in words or "-h" in words:
+            self._show_help(words, command or f"python jobs/{self.name}.py")
+        stopping.arm(self.name)
         try:
-            show_help(job, config_type, run, console, chosen)
+            outcome = self.run(compose_config(self.name, self.config_type, words))
+            outcome.show(terminal())
+            status = outcome.exit_status
+        except (KeyboardInterrupt, SystemExit) as error:
+            stopped = stopping.as_stopped(error)
+            _shut_down()
+            stopping.tell(self.name, stopped)
+            sys.exit(stopped.status)
+        except Exception as error:
+            text, status = _told(self.name, error)
+            _shut_down()
+            for line in text.splitlines():
+                print(f"{self.name}: {line}", file=sys.stderr, flush=True)
+        sys.exit(status)
+
+    def show_config(self, words: Sequence[str]) -> NoReturn:
+        """Print all settings that `words` make, as YAML, and exit; 2 where they make none."""
+        try:
+            config = compose_config(self.name, self.config_type, words)
         except InputError as error:
-            print(f"{job}: {error}", file=sys.stderr)
-            sys.exit(EXIT_BAD_INPUT)
+            _exit_with(self.name, error)
+        print(OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), end="")
         sys.exit(0)
-    stopping.arm(job)
-    try:
-        outcome = run(compose_config(job, config_type, words))
-        outcome.show(console)
-        status = outcome.exit_status
-    except (KeyboardInterrupt, SystemExit) as error:
-        stopped = stopping.as_stopped(error)
-        _shut_down()
-        stopping.tell(job, stopped)
-        sys.exit(stopped.status)
-    except Exception as error:
-        text, status = _told(job, error)
-        _shut_down()
-        for line in text.splitlines():
-            print(f"{job}: {line}", file=sys.stderr, flush=True)
-    sys.exit(status)
+
+    def _show_help(self, words: Sequence[str], command: str) -> NoReturn:
+        chosen = [word for word in words if word.partition("=")[0] in preset_groups(self.name)]
+        try:
+            show_help(self, terminal(), chosen, command)
+        except InputError as error:
+            _exit_with(self.name, error)
+        sys.exit(0)
+
+
+def _exit_with(job: str, error: InputError) -> NoReturn:
+    for line in str(error).splitlines():
+        print(f"{job}: {line}", file=sys.stderr)
+    sys.exit(EXIT_BAD_INPUT)
 
 
 def _told(job: str, error: Exception) -> tuple[str, int]:
@@ -129,28 +160,22 @@ def terminal() -> Console:
     return Console(width=width, markup=False, emoji=False)
 
 
-def show_help(
-    job: str,
-    config_type: type[BaseModel],
-    run: Callable[..., Any],
-    console: Console,
-    presets: Sequence[str] = (),
-) -> None:
+def show_help(job: Job[Any], console: Console, presets: Sequence[str], command: str) -> None:
     """Print every key of a job with its meaning and its default, as `presets` (words as `model=tp2detr`) choose it.
 
     Raises InputError where there is no such preset.
     """
-    command = Text.assemble((f"python jobs/{job}.py", "bold"), " key=value ...")
-    console.print(command, (run.__doc__ or "").strip().splitlines()[0], "", sep="\n\n")
-    values = compose_values(job, config_type, presets)
+    usage = Text.assemble((command, "bold"), " key=value ...")
+    console.print(usage, (job.run.__doc__ or "").strip().splitlines()[0], "", sep="\n\n")
+    values = compose_values(job.name, job.config_type, presets)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("key", "default", "meaning"):
         table.add_column(column, overflow="fold")
-    for group in preset_groups(job):
+    for group in preset_groups(job.name):
         table.add_row(f"{group}=", "", f"a preset: {', '.join(group_options(group))}")
     rows = [
         (leaf, default, _meaning(field))
-        for key, field in described_keys(config_type, values)
+        for key, field in described_keys(job.config_type, values)
         for leaf, default in _leaves(key, values)
     ]
     for row in sorted(rows, key=lambda row: not isinstance(row[1], Text)):  # what is required comes first

@@ -1,10 +1,12 @@
 """What has no public door in Ray: the one file that may import Ray's private modules, checked with each new version."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 from ray.train import UserCallback
 
 # Loggers that tell what ends a job in tracebacks, which its last line tells as well.
@@ -23,6 +25,24 @@ def own_node() -> Any:
 def has_dashboard() -> bool:
     """Whether the Ray that this process is connected to has a dashboard."""
     return bool(ray._private.worker.get_dashboard_url())
+
+
+def without_current_folder() -> JobConfig:
+    """A job whose processes import what the driver imports, whatever lies in the folder that it was started in.
+
+    Ray puts the current folder and the script's before everything else, and a `models` there would be taken for ours.
+    """
+    config = JobConfig()
+    config._py_driver_sys_path = _OnlyOurs()
+    return config
+
+
+class _OnlyOurs(list[str]):
+    """A path of modules that takes only the folder that this project is imported from."""
+
+    def extend(self, folders: Iterable[str]) -> None:
+        ours = Path(__file__).parents[2]
+        super().extend(folder for folder in folders if Path(folder) == ours)
 
 
 class InOneLine(UserCallback):

@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RaySystemError
 
 from pipeline import stopping
-from pipeline.cluster.insides import TALKATIVE, TELLING_FAILURES, own_node
+from pipeline.cluster.insides import TALKATIVE, TELLING_FAILURES, own_node, without_current_folder
 from pipeline.cluster.settings import RayConfig
 from pipeline.cluster.watch import check_room, watch
 from pipeline.errors import InputError
@@ -45,7 +45,9 @@ def connect(config: RayConfig) -> None:
 
 def _join(address: str) -> None:
     try:
-        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING)
+        # A submitted job has a folder of its own, which Ray knows of.
+        paths = {} if _SUBMITTED in os.environ else {"job_config": without_current_folder()}
+        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING, **paths)
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"ray.address={address}: no Ray can be joined there ({reason})") from error
@@ -67,6 +69,7 @@ def _start(config: RayConfig) -> None:
             num_cpus=slots,
             object_store_memory=config.object_store_mb * 2**20 if config.object_store_mb else None,
             include_dashboard=False,
+            job_config=without_current_folder(),
             logging_level=logging.WARNING,
         )
     except Exception as error:  # a plain one, where a machine is too busy for Ray's patience

@@ -32,3 +32,11 @@ def run_job(job: str, *words: str, cwd: Path | None = None) -> subprocess.Comple
         timeout=500,
         check=False,
     )
+
+
+def with_packages_of_our_names(folder: Path) -> Path:
+    """A folder to start jobs in: whatever takes its packages for ours fails."""
+    for name in ("models", "pipeline", "jobs", "configs"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(f'raise RuntimeError("not our {name}")')
+    return folder

@@ -1,4 +1,7 @@
-"""jobs/train.py as its user meets it: object storage that is away for a while in the middle of a run."""
+"""jobs/train.py as its user meets it: object storage that is away for a while in the middle of a run.
+
+And as a researcher does, from a folder with packages of the same names as ours.
+"""
 
 import json
 import os
@@ -7,7 +10,7 @@ import time
 from pathlib import Path
 
 from pipeline import storage
-from tests.jobs.commands import SMALL_RAY, job_command
+from tests.jobs.commands import SMALL_RAY, job_command, with_packages_of_our_names
 from tests.outage import relayed
 from tests.pipeline.synthetic import TINY_MODEL, make_videos, write_annotations, write_store
 
@@ -31,6 +34,7 @@ def test_a_run_outlasts_its_storage(tmp_path: Path, s3_server: str) -> None:
     with relayed(os.environ["AWS_ENDPOINT_URL"]) as relay, output.open("wb") as log:
         job = subprocess.Popen(
             job_command("train", *words(tmp_path, run)),
+            cwd=with_packages_of_our_names(tmp_path / "research"),
             env=os.environ | {"AWS_ENDPOINT_URL": relay.endpoint, "AWS_MAX_ATTEMPTS": "1"},
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.job import main, show_help, terminal
+from pipeline.job import Job, show_help, terminal
 from pipeline.summary import Summary
 from pipeline.training.settings import TrainConfig
 
@@ -43,24 +43,24 @@ def test_the_console_of_jobs_prints_anything(capsys: pytest.CaptureFixture[str])
 
 
 def test_help_shows_keys_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:
-    def train(config: TrainConfig) -> None:
+    def train(config: TrainConfig) -> Summary:
         """Train [quickly]."""
 
-    show_help("train", TrainConfig, train, terminal())
+    show_help(Job("train", TrainConfig, train), terminal(), [], "raytad train")
     shown = capsys.readouterr().out
-    assert shown.startswith("python jobs/train.py key=value ...\n\nTrain [quickly].\n")
+    assert shown.startswith("raytad train key=value ...\n\nTrain [quickly].\n")
     lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
     assert lines["optimiser.drop_epochs"][0] == "[30]"
     assert lines["store"][0] == "required"
 
 
 def test_help_is_of_the_presets_that_are_chosen(capsys: pytest.CaptureFixture[str]) -> None:
-    def train(config: TrainConfig) -> None:
+    def train(config: TrainConfig) -> Summary:
         """Train."""
 
     def told(*words: str, status: int = 0) -> str:
         with pytest.raises(SystemExit) as ended:
-            main("train", TrainConfig, train, [*words, "--help"])
+            Job("train", TrainConfig, train).main([*words, "--help"])
         said = capsys.readouterr()
         assert ended.value.code == status
         return said.out + said.err
