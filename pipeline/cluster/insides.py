@@ -1,6 +1,7 @@
 """What has no public door in Ray: the one file that may import Ray's private modules, checked with each new version."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,26 @@ TELLING_FAILURES = ("ray.data.exceptions", "ray.data._internal.execution.streami
 TALKATIVE = ("ray.data._internal.progress", "ray._private.authentication")
 # Loggers of what a busy machine delays and Ray tries again, with a traceback.
 RETRYING = ("ray.train.v2._internal.execution.scaling_policy.autoscaling_coordinator_client",)
+
+# What a head answers whatever its state.
+CHECK_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+AUTH_MODE = "RAY_AUTH_MODE"
+
+
+def head_of(address: str) -> str:
+    """`host:port` of the head that `address` means. Raises ConnectionError or ValueError where it means none."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    found = canonicalize_bootstrap_address(address)
+    if found is None:
+        raise ConnectionError("no Ray runs on this machine")
+    return found
+
+
+def use_token() -> None:
+    """Let this process, and those that it starts, show the token that it has, although Ray has looked already."""
+    os.environ[AUTH_MODE] = "token"
+    ray._raylet.Config.initialize("")
 
 
 def own_node() -> Any:

@@ -9,6 +9,7 @@ from ray.exceptions import RaySystemError
 
 from pipeline import stopping
 from pipeline.cluster.insides import TALKATIVE, TELLING_FAILURES, own_node, without_current_folder
+from pipeline.cluster.reach import check_reachable
 from pipeline.cluster.settings import RayConfig
 from pipeline.cluster.watch import check_room, watch
 from pipeline.errors import InputError
@@ -44,10 +45,12 @@ def connect(config: RayConfig) -> None:
 
 
 def _join(address: str) -> None:
+    how = {}
+    if _SUBMITTED not in os.environ:  # a submitted job has a folder of its own and stands beside its Ray
+        check_reachable(address)
+        how = {"job_config": without_current_folder()}
     try:
-        # A submitted job has a folder of its own, which Ray knows of.
-        paths = {} if _SUBMITTED in os.environ else {"job_config": without_current_folder()}
-        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING, **paths)
+        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING, **how)
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"ray.address={address}: no Ray can be joined there ({reason})") from error

@@ -26,13 +26,14 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def running_ray() -> Iterator[dict[str, str]]:
-    """The environment of a machine on which a Ray runs."""
+    """The environment of a machine on which a Ray runs, one that wants a token."""
     folder = tempfile.mkdtemp(prefix="ray-")  # short, for the names of sockets have a limit
     environment = os.environ | {"RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled", "COLUMNS": "160"}
+    environment |= {"RAY_AUTH_TOKEN": "a token of forty characters at the least"}
     environment.pop("RAY_ADDRESS", None)
     head = subprocess.Popen(
         [sys.executable, "-c", HEAD, f"{folder}/ray"],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=environment | {"RAY_AUTH_MODE": "token"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     try:
         assert head.stdout is not None
@@ -76,12 +77,21 @@ def test_it_is_joined_where_the_command_says_so(running_ray: dict[str, str], tmp
     assert "started" not in job.stderr
 
 
-def test_an_address_without_a_ray_is_told_in_a_line(running_ray: dict[str, str], tmp_path: Path) -> None:
+def test_a_wrong_address_or_token_is_told_in_a_line(running_ray: dict[str, str], tmp_path: Path) -> None:
     add_videos(tmp_path, "a")
-    job = import_videos(tmp_path, running_ray, "ray.address=http://localhost:1")
-    assert job.returncode == 2
-    assert "import_features: ray.address=http://localhost:1: no Ray can be joined there" in job.stderr
-    assert "Traceback" not in job.stderr
+    for address, changes, line in (
+        ("http://localhost:1", {}, "no Ray can be joined there (Invalid address format"),
+        (
+            "auto",
+            {"RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")},
+            "this Ray wants a token",
+        ),
+        ("auto", {"RAY_AUTH_TOKEN": "another"}, "this Ray refuses the token of RAY_AUTH_TOKEN"),
+    ):
+        job = import_videos(tmp_path, running_ray | changes, f"ray.address={address}")
+        assert job.returncode == 2
+        assert job.stderr.splitlines()[-1].startswith(f"import_features: ray.address={address}: {line}")
+        assert "Traceback" not in job.stderr
 
 
 def test_a_resumed_job_has_the_slots_that_it_needs(running_ray: dict[str, str], tmp_path: Path) -> None:
