@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import stopping
+from pipeline import stopping, storage
 from pipeline.compose import (
     compose_config,
     compose_values,
@@ -27,6 +27,7 @@ from pipeline.compose import (
 from pipeline.errors import InputError
 from pipeline.keys import choices_of, described_keys
 from pipeline.outages import OutageError, first_line
+from pipeline.settings import output_folders
 from pipeline.summary import EXIT_BAD_INPUT, EXIT_BROKEN
 
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
@@ -73,7 +74,10 @@ class Job(Generic[ConfigType]):
             self._show_help(words, command or f"python jobs/{self.name}.py")
         stopping.arm(self.name)
         try:
-            outcome = self.run(compose_config(self.name, self.config_type, words))
+            config = compose_config(self.name, self.config_type, words)
+            for key, url in output_folders(config).items():
+                storage.check_output(key, url)
+            outcome = self.run(config)
             outcome.show(terminal())
             status = outcome.exit_status
         except (KeyboardInterrupt, SystemExit) as error:

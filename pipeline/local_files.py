@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,3 +61,15 @@ def from_text(path: str) -> str:
         return path
     name = path.encode("utf-8", "surrogateescape")
     return os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), name))
+
+
+def why_not_writable(path: str) -> str | None:
+    """Why no file can be made in the folder `path`, or in the nearest one above it that is there; None where it can."""
+    folder = path
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return f"{error.strerror}: {folder}"

@@ -32,14 +32,23 @@ def _anchored(url: str | None) -> str | None:
     return os.path.abspath(os.path.expanduser(url))
 
 
+_WRITTEN = "a folder that the job writes"
 Url = Annotated[str, AfterValidator(_anchored)]
 OptionalUrl = Annotated[str | None, AfterValidator(_anchored)]
+OutputFolder = Annotated[str, AfterValidator(_anchored), _WRITTEN]
+OptionalOutputFolder = Annotated[str | None, AfterValidator(_anchored), _WRITTEN]
 
 
 class Settings(BaseModel):
     """A frozen group of settings that knows all its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+def output_folders(config: BaseModel) -> dict[str, str]:
+    """The URLs of the folders that a job with these settings writes, by key."""
+    fields = {name: field for name, field in type(config).model_fields.items() if _WRITTEN in field.metadata}
+    return {name: url for name in fields if (url := getattr(config, name)) is not None}
 
 
 def force(folder: str) -> Any:

@@ -3,13 +3,13 @@
 from pydantic import Field, PositiveInt
 
 from pipeline.cluster.settings import RayConfig
-from pipeline.settings import Settings, Url
+from pipeline.settings import OutputFolder, Settings
 
 
 class DemoConfig(Settings):
     """Settings of jobs/demo.py."""
 
-    out: Url = Field("demo_out", description="folder for everything that the demo makes")
+    out: OutputFolder = Field("demo_out", description="folder for everything that the demo makes")
     fresh: bool = Field(False, description="start over instead of continuing")
     seed: int = Field(0, description="seed of the archive")
     train_videos: PositiveInt = Field(24, description="videos to train on")

@@ -4,7 +4,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
-from pipeline.settings import OptionalUrl, Settings, Url, force
+from pipeline.settings import OptionalUrl, OutputFolder, Settings, Url, force
 
 
 class DetectConfig(ActorPool):
@@ -25,7 +25,7 @@ class PredictConfig(Settings):
     run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
     checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
     store: Url = Field(description="URL of the feature store")
-    out: Url = Field(description="URL of the folder for predictions/ and segments/")
+    out: OutputFolder = Field(description="URL of the folder for predictions/ and segments/")
     windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()

@@ -3,7 +3,7 @@
 from pydantic import Field, PositiveInt, model_validator
 
 from pipeline.annotations.settings import DatasetConfig
-from pipeline.settings import OptionalUrl, Settings, Url
+from pipeline.settings import OptionalOutputFolder, OptionalUrl, Settings, Url
 
 
 class ReportConfig(Settings):
@@ -17,7 +17,7 @@ class ReportConfig(Settings):
     store: OptionalUrl = Field(None, description="URL of the feature store that the run looks at")
     videos: tuple[str, ...] = Field((), description="ids of the videos to draw; none is the first by id")
     max_videos: PositiveInt = Field(8, description="videos to draw where none are named")
-    out: OptionalUrl = Field(
+    out: OptionalOutputFolder = Field(
         None, description="URL of the folder for the pictures; null is beside the predictions"
     )
 

@@ -8,7 +8,7 @@ from models.detectors import DetectorLossConfig
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.settings import RayConfig
 from pipeline.detector.settings import DetectorSettings
-from pipeline.settings import Settings, Url, force
+from pipeline.settings import OutputFolder, Settings, Url, force
 
 
 class OptimiserConfig(Settings):
@@ -35,7 +35,9 @@ class OptimiserConfig(Settings):
 class TrainConfig(DetectorSettings):
     """Settings of jobs/train.py."""
 
-    run: Url = Field(description="URL of the folder for checkpoints, metrics and the resolved config")
+    run: OutputFolder = Field(
+        description="URL of the folder for checkpoints, metrics and the resolved config"
+    )
     store: Url = Field(description="URL of the feature store to train on")
     dataset: DatasetConfig
     loss: DetectorLossConfig = Field(discriminator="name", description="weights of matching and loss")

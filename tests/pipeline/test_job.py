@@ -1,10 +1,15 @@
 """What jobs print is what there is: brackets and colons in paths and names are no markup."""
 
+import importlib
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from pipeline import storage
+from pipeline.errors import InputError
 from pipeline.job import Job, show_help, terminal
 from pipeline.summary import Summary
 from pipeline.training.settings import TrainConfig
@@ -68,3 +73,49 @@ def test_help_is_of_the_presets_that_are_chosen(capsys: pytest.CaptureFixture[st
     assert "loss.salience.weight" not in told()
     assert "[mlp, cnn_max, cnn_mean, cnn_adaptive]" in told("model=tp2detr", "optimiser.lr=1")
     assert "model=tp3: no such model" in told("model=tp3", status=2)
+
+
+OUTPUTS = {
+    "extract": ("store", ["videos=/v"]),
+    "import_features": ("store", ["source=/v", "features=thumos14_clip"]),
+    "export_features": ("out", ["store=/s"]),
+    "train": ("run", ["store=/s", "dataset.annotations=/a"]),
+    "splits": ("run", ["experiment=tp2detr_thumos14_50", "store=/s", "dataset.annotations=/a"]),
+    "predict": ("out", ["run=/r", "store=/s"]),
+    "report": ("out", ["predictions=/p", "dataset.annotations=/a"]),
+    "demo": ("out", []),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_where_nothing_can_be_written_a_job_does_not_begin(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, words = OUTPUTS[name]
+    file = tmp_path / "file"
+    file.write_text("somebody's")
+    job = replace(importlib.import_module(f"jobs.{name}").JOB, run=lambda _config: pytest.fail("it began"))
+    for url, reason in (
+        (file, "is a file; give a folder, which is made where there is none"),
+        (file / "inside", f"nothing can be written there (Not a directory: {file}); give another folder"),
+        (
+            "/proc/nowhere",
+            "nothing can be written there (No such file or directory: /proc); give another folder",
+        ),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            job.main([*words, f"{key}={url}"])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err == f"{name}: {key}={url}: {reason}\n"
+    assert file.read_text() == "somebody's"
+
+
+def test_looking_at_an_output_makes_nothing(tmp_path: Path, s3_server: str) -> None:
+    for url in (str(tmp_path / "a" / "b"), str(tmp_path), f"{s3_server}/{tmp_path.name}/a"):
+        storage.check_output("run", url)
+    assert list(tmp_path.iterdir()) == []
+    assert not storage.exists(f"{s3_server}/{tmp_path.name}")
+    with storage.replace_atomically(f"{s3_server}/{tmp_path.name}/a") as stream:
+        stream.write(b"an object")
+    with pytest.raises(InputError, match="is a file; give a folder"):
+        storage.check_output("run", f"{s3_server}/{tmp_path.name}/a")

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
-from pipeline.settings import Settings, Url, force
+from pipeline.settings import OutputFolder, Settings, Url, force
 
 
 class DecodeConfig(Settings):
@@ -47,7 +47,7 @@ class ExtractConfig(Settings):
     """Settings of jobs/extract.py."""
 
     videos: Url = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
-    store: Url = Field(description="URL of the feature store to write")
+    store: OutputFolder = Field(description="URL of the feature store to write")
     backbone: BackboneConfig = BackboneConfig()
     timeline: TimelineConfig = TimelineConfig()
     chunk_frames: PositiveInt = Field(

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.settings import RayConfig
 from pipeline.features.settings import TimelineConfig
-from pipeline.settings import OptionalUrl, Settings, Url, force
+from pipeline.settings import OptionalUrl, OutputFolder, Settings, Url, force
 
 
 class PublishedTimelineConfig(TimelineConfig):
@@ -45,7 +45,7 @@ class ImportFeaturesConfig(Settings):
     second_source: OptionalUrl = Field(
         None, description="features to append along the channels, such as flow after RGB"
     )
-    store: Url = Field(description="URL of the feature store to write")
+    store: OutputFolder = Field(description="URL of the feature store to write")
     name: str | None = Field(
         None,
         min_length=1,
@@ -104,7 +104,7 @@ class ExportFeaturesConfig(Settings):
     """Settings of jobs/export_features.py."""
 
     store: Url = Field(description="URL of the feature store to read")
-    out: Url = Field(description="URL of the folder for <video_id>.npy files")
+    out: OutputFolder = Field(description="URL of the folder for <video_id>.npy files")
     only: tuple[str, ...] = Field(
         (), description="ids of the videos to export, or patterns such as video_test_*; none is all"
     )
