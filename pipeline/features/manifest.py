@@ -1,4 +1,4 @@
-"""Tables that users write (Parquet, CSV, JSON lines), read as text: an id is what stands there, letter by letter."""
+"""Tables that users write (Parquet, CSV, JSON lines, lists), read as text: an id is what stands there, as it stands."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ _Columns = dict[str, list[str | None]]
 
 
 def is_manifest(url: str) -> bool:
-    """Whether the name says that this is a table: `.parquet`, `.csv` or `.jsonl`."""
+    """Whether the name says that this is a table: `.parquet`, `.csv`, `.jsonl`, or `.txt`, whose lines are URIs."""
     return _suffix(url) in _READERS
 
 
@@ -112,6 +112,13 @@ def _read_json_lines(content: bytes, name: str, required: Sequence[str], optiona
     return _text_table(columns)
 
 
+def _read_list(content: bytes, name: str, required: Sequence[str], optional: Sequence[str]) -> pa.Table:
+    _check_columns(["uri"], name, required)
+    lines: list[str | None] = [line for line in content.decode("utf-8-sig").splitlines() if line.strip()]
+    empty: list[str | None] = [None] * len(lines)
+    return _text_table({column: lines if column == "uri" else empty for column in (*required, *optional)})
+
+
 def _json_text(value: Any, name: str, number: int, column: str) -> str | None:
     if value is None or value == "":
         return None
@@ -155,4 +162,5 @@ _READERS: dict[str, Callable[[bytes, str, Sequence[str], Sequence[str]], pa.Tabl
     ".parquet": _read_parquet,
     ".csv": _read_csv,
     ".jsonl": _read_json_lines,
+    ".txt": _read_list,
 }

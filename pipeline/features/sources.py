@@ -41,20 +41,22 @@ def list_videos(videos: str) -> list[VideoSource]:
     """The videos that `videos` names, sorted by id.
 
     A folder is searched for video files at any depth; an id is the path below the folder (or below the fixed part
-    of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`) has columns `video_id` and `uri`, read as
-    text; relative URIs are meant from the manifest's folder.
+    of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`) has a column `uri` and may have one
+    `video_id`, both read as text; a `.txt` is a list of URIs. Relative URIs are meant from the manifest's folder, and
+    where there are no ids they are the names of the files without suffixes.
 
     Raises:
         InputError: nothing there, no video in it, a malformed manifest, or two files with one id.
     """
-    if is_manifest(videos) and not storage.is_folder(videos):
-        sources = _from_manifest(videos)
-    elif storage.is_folder(videos):
+    file = storage.stat(videos)
+    if storage.is_folder(videos):
         sources = _from_files(videos, storage.list_files(videos))
-    elif (file := storage.stat(videos)) is not None:
-        sources = _from_files(storage.parent(videos), [replace(file, url=storage.absolute(videos))])
-    elif any(character in videos for character in "*?["):
+    elif file is None and any(character in videos for character in "*?["):
         sources = _from_glob(videos)
+    elif is_manifest(videos):
+        sources = _from_manifest(videos)
+    elif file is not None:
+        sources = _from_files(storage.parent(videos), [replace(file, url=storage.absolute(videos))])
     else:
         raise InputError(f"videos={videos}: not found; give a folder, a glob or a manifest")
     if not sources:
@@ -81,18 +83,23 @@ def _from_files(root: str, files: list[storage.StoredFile]) -> list[VideoSource]
 
 
 def _from_manifest(manifest: str) -> list[VideoSource]:
-    table = read_manifest("videos", manifest, ("video_id", "uri"))
+    table = read_manifest("videos", manifest, ("uri",), ("video_id",))
     folder = storage.parent(storage.absolute(manifest))
+    has_ids = table["video_id"].null_count < table.num_rows
     sources = []
     rows = zip(table["video_id"].to_pylist(), table["uri"].to_pylist(), strict=True)
     for row, (video_id, uri) in enumerate(rows, start=1):
-        if video_id is None or uri is None:
-            raise InputError(f"videos={manifest}: row {row} has no {'uri' if video_id else 'video_id'}")
+        if uri is None or (has_ids and video_id is None):
+            raise InputError(f"videos={manifest}: row {row} has no {'video_id' if uri else 'uri'}")
         relative = "://" not in uri and not uri.startswith("/")
-        sources.append(
-            VideoSource(video_id, storage.join(folder, uri) if relative else storage.absolute(uri))
-        )
+        place = storage.join(folder, uri) if relative else storage.absolute(uri)
+        sources.append(VideoSource(video_id if has_ids else _name_of(place), place))
     return sources
+
+
+def _name_of(uri: str) -> str:
+    """The name of a file without its suffix, which does not depend on what else a manifest holds."""
+    return PurePosixPath(storage.without_secrets(uri).partition("::")[0]).stem
 
 
 def _unique(sources: list[VideoSource], videos: str) -> list[VideoSource]:

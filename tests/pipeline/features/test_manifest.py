@@ -98,7 +98,7 @@ def test_parquet_ids_of_other_types_are_refused(tmp_path: Path, values: list[obj
         ("a.csv", "video_id,uri\nx,y\nz\n", "row 2 has 1 fields and the header 2"),
         ("a.csv", 'video_id,uri\nx,"y\n', r"not a readable \.csv manifest"),
         ("a.csv", "video_id,uri,uri\nx,y,z\n", "has column uri twice"),
-        ("a.csv", "", "lacks column video_id, uri"),
+        ("a.csv", "", "lacks column uri"),
         ("a.jsonl", '{"video_id": "x", "uri": "y"}\n{"video_id": ["z"], "uri": "y"}\n', "row 2, column video_id"),
         ("a.jsonl", '{"video_id": true, "uri": "y"}\n', "row 1, column video_id: must be text or a number, not True"),
         ("a.jsonl", '{"video_id": "\\ud83d", "uri": "y"}\n', "row 1, column video_id: is not text"),

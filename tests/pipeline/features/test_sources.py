@@ -50,6 +50,37 @@ def test_manifests_name_their_own_ids_and_may_use_relative_paths(archive: Path, 
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.txt", "b.mp4\r\n\ndeep/c.webm\ns3://bucket/My Video [x] #1.mp4\n"),
+        ("list.csv", "uri\nb.mp4\ndeep/c.webm\ns3://bucket/My Video [x] #1.mp4\n"),
+        ("empty.csv", "video_id,uri\n,b.mp4\n,deep/c.webm\n,s3://bucket/My Video [x] #1.mp4\n"),
+    ],
+)
+def test_without_ids_they_are_the_names_of_the_files(archive: Path, name: str, text: str) -> None:
+    (archive / name).write_text(text)
+    assert list_videos(f"{archive}/{name}") == [
+        VideoSource("My Video [x] #1", "s3://bucket/My Video [x] #1.mp4"),
+        VideoSource("b", f"{archive}/b.mp4"),
+        VideoSource("c", f"{archive}/deep/c.webm"),
+    ]
+
+
+def test_two_files_of_one_name_need_ids(archive: Path) -> None:
+    (archive / "list.txt").write_text("deep/c.webm\nother/c.mp4\n")
+    with pytest.raises(
+        InputError, match="both have the id c; rename one or give a manifest with video_id, uri"
+    ):
+        list_videos(f"{archive}/list.txt")
+
+
+def test_a_path_that_is_there_is_no_pattern(archive: Path) -> None:
+    (archive / "My Video [abc123].webm").write_bytes(b"")
+    found = list_videos(f"{archive}/My Video [abc123].webm")
+    assert found == [VideoSource("My Video [abc123]", f"{archive}/My Video [abc123].webm")]
+
+
 def test_what_cannot_be_used_is_named(archive: Path) -> None:
     with pytest.raises(InputError, match="videos=/no/such: not found"):
         list_videos("/no/such")
@@ -58,8 +89,8 @@ def test_what_cannot_be_used_is_named(archive: Path) -> None:
     (archive / "a.mp4").write_bytes(b"")
     with pytest.raises(InputError, match=r"a\.MKV and .*a\.mp4 both have the id a"):
         list_videos(str(archive))
-    (archive / "bad.csv").write_text("video,uri\nx,y\n")
-    with pytest.raises(InputError, match=r"bad\.csv: lacks column video_id; it has video, uri"):
+    (archive / "bad.csv").write_text("video,url\nx,y\n")
+    with pytest.raises(InputError, match=r"bad\.csv: lacks column uri; it has video, url"):
         list_videos(f"{archive}/bad.csv")
     (archive / "hole.jsonl").write_text(
         '{"video_id": "x", "uri": "y.mp4"}\n{"video_id": "", "uri": "z.mp4"}\n'
