@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import stopping, storage
+from pipeline import stopping
 from pipeline.compose import (
     compose_config,
     compose_values,
@@ -27,6 +27,7 @@ from pipeline.compose import (
 from pipeline.errors import InputError
 from pipeline.keys import choices_of, described_keys
 from pipeline.outages import OutageError, first_line
+from pipeline.outputs import check_output
 from pipeline.settings import output_folders
 from pipeline.summary import EXIT_BAD_INPUT, EXIT_BROKEN
 
@@ -76,7 +77,7 @@ class Job(Generic[ConfigType]):
         try:
             config = compose_config(self.name, self.config_type, words)
             for key, url in output_folders(config).items():
-                storage.check_output(key, url)
+                check_output(key, url)
             outcome = self.run(config)
             outcome.show(terminal())
             status = outcome.exit_status

@@ -120,19 +120,6 @@ def is_folder(url: str) -> bool:
     return info is not None and info["type"] == "directory"
 
 
-def check_output(key: str, url: str) -> None:
-    """Raise InputError where `url`, the value of `key`, cannot become a folder that is written; nothing is made.
-
-    Of object storage only what lies there is looked at: who may write is told by the first write.
-    """
-    info = _info(url)
-    if info is not None and info["type"] != "directory":
-        raise InputError(f"{key}={url}: is a file; give a folder, which is made where there is none")
-    fs, path = resolve(url)
-    if isinstance(fs, LocalFileSystem) and (reason := local_files.why_not_writable(path)):
-        raise InputError(f"{key}={url}: nothing can be written there ({reason}); give another folder")
-
-
 def stat(url: str) -> StoredFile | None:
     """Size and version of one file; None where there is none. Raises InputError where the storage cannot tell."""
     fs, path = resolve(url)

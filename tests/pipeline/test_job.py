@@ -11,6 +11,7 @@ from rich.console import Console
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.job import Job, show_help, terminal
+from pipeline.outputs import check_output
 from pipeline.summary import Summary
 from pipeline.training.settings import TrainConfig
 
@@ -112,10 +113,10 @@ def test_where_nothing_can_be_written_a_job_does_not_begin(
 
 def test_looking_at_an_output_makes_nothing(tmp_path: Path, s3_server: str) -> None:
     for url in (str(tmp_path / "a" / "b"), str(tmp_path), f"{s3_server}/{tmp_path.name}/a"):
-        storage.check_output("run", url)
+        check_output("run", url)
     assert list(tmp_path.iterdir()) == []
     assert not storage.exists(f"{s3_server}/{tmp_path.name}")
     with storage.replace_atomically(f"{s3_server}/{tmp_path.name}/a") as stream:
         stream.write(b"an object")
     with pytest.raises(InputError, match="is a file; give a folder"):
-        storage.check_output("run", f"{s3_server}/{tmp_path.name}/a")
+        check_output("run", f"{s3_server}/{tmp_path.name}/a")

@@ -32,7 +32,7 @@ def test_the_preset_of_a_detectors_name_is_its_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("preset", group_options("model"))
 def test_every_preset_builds_a_detector(preset: str) -> None:
-    config = composed(f"model={preset}", "model.dim=16", "model.num_heads=2")
+    config = composed(f"model={preset}", "model.dim=16", "model.num_heads=4")
     detector = build(config.model, input_dim=6, num_classes=3, bf16=False).eval()
     assert type(detector.detector) is DETECTORS[config.model.name].load()[0]
     assert detector.detector.config == config.model
