@@ -53,10 +53,10 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
 
 def main() -> None:
     print(f"{BATCH} windows of {LENGTH} snippets on {DEVICE.type}, {DualDETRConfig().num_queries} queries")
+    every = [detectors(*size) for size in SIZES]
+    every_peak = [[peak_mib(make_step, config) for config in configs.values()] for configs in every]
     rows = []
-    for dim, *layers in SIZES:
-        configs = detectors(dim, *layers)
-        peaks = [peak_mib(make_step, config) for config in configs.values()]
+    for (dim, *layers), configs, peaks in zip(SIZES, every, every_peak, strict=True):
         times = take_turns({name: make_step(config) for name, config in configs.items()}, REPEATS)
         millions = [
             sum(p.numel() for p in build_detector(config, CHANNELS, CLASSES).parameters()) / 1e6
