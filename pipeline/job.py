@@ -89,8 +89,7 @@ class Job(Generic[ConfigType]):
         except Exception as error:
             text, status = _told(self.name, error)
             _shut_down()
-            for line in text.splitlines():
-                print(f"{self.name}: {line}", file=sys.stderr, flush=True)
+            _exit_with(self.name, text, status)
         sys.exit(status)
 
     def show_config(self, words: Sequence[str]) -> NoReturn:
@@ -98,7 +97,7 @@ class Job(Generic[ConfigType]):
         try:
             config = compose_config(self.name, self.config_type, words)
         except InputError as error:
-            _exit_with(self.name, error)
+            _exit_with(self.name, str(error), EXIT_BAD_INPUT)
         print(OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), end="")
         sys.exit(0)
 
@@ -107,14 +106,14 @@ class Job(Generic[ConfigType]):
         try:
             show_help(self, terminal(), chosen, command)
         except InputError as error:
-            _exit_with(self.name, error)
+            _exit_with(self.name, str(error), EXIT_BAD_INPUT)
         sys.exit(0)
 
 
-def _exit_with(job: str, error: InputError) -> NoReturn:
-    for line in str(error).splitlines():
-        print(f"{job}: {line}", file=sys.stderr)
-    sys.exit(EXIT_BAD_INPUT)
+def _exit_with(job: str, text: str, status: int) -> NoReturn:
+    for line in text.splitlines():
+        print(f"{job}: {line}", file=sys.stderr, flush=True)
+    sys.exit(status)
 
 
 def _told(job: str, error: Exception) -> tuple[str, int]:

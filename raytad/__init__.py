@@ -1,4 +1,4 @@
-"""raytad: temporal action detection for whole video archives. The door: the command line and what notebooks need."""
+"""raytad: temporal action detection for whole video archives. This is its door: the command `raytad`."""
 
 from importlib.metadata import version
 

@@ -7,16 +7,18 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from pipeline.summary import EXIT_BAD_INPUT
 from raytad import __version__
+
+if TYPE_CHECKING:
+    from pipeline.job import Job
 
 # In the order in which data flows; each is a module of `jobs`.
 VERBS = (
     "demo", "extract", "import_features", "export_features", "train", "splits", "predict", "evaluate", "report",
 )  # fmt: skip
-_BAD_INPUT = 2
-
 _USAGE = """\
 raytad <verb> key=value ...      run a job; the same command continues after any stop
 raytad help <verb>               its keys, with their meanings and defaults
@@ -31,30 +33,31 @@ def main(words: Sequence[str] | None = None) -> None:
     match verb:
         case "--version" | "-V":
             print(f"raytad {__version__}")
-        case "help" | "--help" | "-h":
-            if rest:
-                _job(rest[0]).main([*rest[1:], "--help"], f"raytad {rest[0]}")
+        case "help" | "--help" | "-h" if not rest:
             _show_verbs()
+        case "help" | "--help" | "-h":
+            _job(rest[0]).main([*rest[1:], "--help"], f"raytad {rest[0]}")
+        case "config" if not rest:
+            _refuse(f"config: of which verb? {', '.join(VERBS)}")
         case "config":
-            if not rest:
-                _refuse(f"config: of which verb? {', '.join(VERBS)}")
             _job(rest[0]).show_config(rest[1:])
         case _:
             _job(verb).main(rest, f"raytad {verb}")
 
 
-def _job(verb: str) -> Any:
+def _job(verb: str) -> "Job[Any]":
     name = verb.replace("-", "_")
     if name not in VERBS:
         near = difflib.get_close_matches(name, VERBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(VERBS)}"
         _refuse(f"{verb}: no such verb; {hint}")
-    return importlib.import_module(f"jobs.{name}").JOB
+    job: Job[Any] = importlib.import_module(f"jobs.{name}").JOB
+    return job
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     print(f"raytad: {message}", file=sys.stderr)
-    sys.exit(_BAD_INPUT)
+    sys.exit(EXIT_BAD_INPUT)
 
 
 def _show_verbs() -> None:

@@ -35,7 +35,7 @@ def test_every_setting_learns(changes: dict[str, Any]) -> None:
     first, first_l1 = losses[0]
     last, last_l1 = (sum(recent) / 10 for recent in zip(*losses[-10:], strict=True))
     assert last < first / 2
-    assert last_l1 < 0.75 * first_l1
+    assert last_l1 < 0.7 * first_l1
 
 
 def test_the_documentation_gives_each_row_of_the_ablations_with_its_settings() -> None:
