@@ -105,7 +105,7 @@ def test_parquet_ids_of_other_types_are_refused(tmp_path: Path, values: list[obj
         ("a.jsonl", '{"video_id": "x"\n', "row 1 is not a line of JSON"),
         ("a.jsonl", "[" * 100_000 + "\n", "row 1 is not a line of JSON"),
         ("a.jsonl", "[1]\n", "row 1 is not an object"),
-        ("a.jsonl", '{"id": "x", "uri": "y"}\n', "lacks column video_id; it has id, uri"),
+        ("a.jsonl", '{"video_id": "x", "url": "y"}\n', "lacks column uri; it has video_id, url"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, name: str, content: str, message: str) -> None:
