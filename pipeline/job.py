@@ -1,8 +1,6 @@
 """What every job has in common: its command line, its errors and its exit status."""
 
 import json
-import logging
-import os
 import sys
 import tempfile
 import traceback
@@ -17,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import stopping
+from pipeline import screen, stopping
 from pipeline.compose import (
     compose_config,
     compose_values,
@@ -70,7 +68,7 @@ class Job(Generic[ConfigType]):
             command: how the job was called, for its help.
         """
         words = sys.argv[1:] if words is None else words
-        logging.basicConfig(level=os.environ.get("RAYTAD_LOG_LEVEL", "INFO"), format="%(message)s")
+        screen.take(self.name)
         if "--help" in words or "-h" in words:
             self._show_help(words, command or f"python jobs/{self.name}.py")
         stopping.arm(self.name)
@@ -79,7 +77,7 @@ class Job(Generic[ConfigType]):
             for key, url in output_folders(config).items():
                 check_output(key, url)
             outcome = self.run(config)
-            outcome.show(terminal())
+            outcome.show(screen.terminal())
             status = outcome.exit_status
         except (KeyboardInterrupt, SystemExit) as error:
             stopped = stopping.as_stopped(error)
@@ -104,7 +102,7 @@ class Job(Generic[ConfigType]):
     def _show_help(self, words: Sequence[str], command: str) -> NoReturn:
         chosen = [word for word in words if word.partition("=")[0] in preset_groups(self.name)]
         try:
-            show_help(self, terminal(), chosen, command)
+            show_help(self, screen.terminal(), chosen, command)
         except InputError as error:
             _exit_with(self.name, str(error), EXIT_BAD_INPUT)
         sys.exit(0)
@@ -112,7 +110,7 @@ class Job(Generic[ConfigType]):
 
 def _exit_with(job: str, text: str, status: int) -> NoReturn:
     for line in text.splitlines():
-        print(f"{job}: {line}", file=sys.stderr, flush=True)
+        screen.say(f"{job}: {line}")
     sys.exit(status)
 
 
@@ -127,20 +125,23 @@ def _told(job: str, error: Exception) -> tuple[str, int]:
         return str(error), EXIT_BAD_INPUT
     if isinstance(error, OutageError):
         return first_line(error), EXIT_BROKEN  # Ray adds advice of its own
-    if "ray" not in sys.modules:
-        raise error
-    if not ray_failures.is_from_cluster(error):
+    if "ray" not in sys.modules or not ray_failures.is_from_cluster(error):
+        screen.give_back()
         raise error
     return f"{ray_failures.describe(error)}; {stopping.CONTINUES}{_report(job, error)}", EXIT_BROKEN
 
 
 def _report(job: str, error: Exception) -> str:
     """Where all that Ray has to say lies, as the end of a sentence."""
+    report = "".join(traceback.format_exception(error))
+    if log := screen.log_file():
+        print(report, file=sys.stderr)
+        return f"; Ray's report is in {log}"
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix=f"raytad-{job}-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
         ) as file:
-            file.writelines(traceback.format_exception(error))
+            file.write(report)
     except OSError:  # a full disk may be the very cause
         return ""
     return f"; Ray's report is in {file.name}"
@@ -153,15 +154,6 @@ def _shut_down() -> None:
 
         end_watch()
         sys.modules["ray"].shutdown()
-
-
-def terminal() -> Console:
-    """The console of jobs: as wide as the terminal, or wide enough for URLs where there is none.
-
-    Paths, class names and messages are printed as they are, brackets and colons too: nothing is read as markup.
-    """
-    width = None if Console().is_terminal else 160
-    return Console(width=width, markup=False, emoji=False)
 
 
 def show_help(job: Job[Any], console: Console, presets: Sequence[str], command: str) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from types import FrameType
 from typing import Any
+
+from pipeline import screen
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # `timeout` and process groups send a signal twice at once; one that comes later is from somebody who has lost patience.
@@ -83,7 +84,7 @@ def tell(job: str, stopped: Stopped) -> None:
     global _told
     if not _told:
         _told = True
-        print(f"{job}: {stopped.reason}; {CONTINUES}", file=sys.stderr, flush=True)
+        screen.say(f"{job}: {stopped.reason}; {CONTINUES}")
 
 
 def as_stopped(error: KeyboardInterrupt | SystemExit) -> Stopped:
@@ -101,6 +102,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     global _pending, _since
     if _since:
         if time.monotonic() - _since > _SAME_SIGNAL_SECONDS:
+            screen.show_cursor()
             os._exit(128 + number)
         return
     _since = time.monotonic()
@@ -118,5 +120,6 @@ def _end_by_force(job: str, stopped: Stopped) -> None:
     """What the main thread does not bring to an end, because it waits for something that never comes."""
     time.sleep(_PATIENCE_SECONDS)
     if _pending is stopped:
+        screen.show_cursor()
         tell(job, stopped)
         os._exit(stopped.status)

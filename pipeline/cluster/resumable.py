@@ -18,7 +18,6 @@ from ray.data.checkpoint import CheckpointConfig, IdColumnCheckpointManager
 from ray.data.checkpoint.checkpoint_writer import PENDING_CHECKPOINT_SUFFIX
 
 from pipeline import storage
-from pipeline.cluster.progress import progress_lines
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ def write_resumably(
     rows_per_file: int,
     row_bytes: int,
     rows_per_task: int,
-    expected_rows: int,
-    unit: str,
     redo: frozenset[str] = frozenset(),
     there: Collection[str],
 ) -> None:
@@ -58,8 +55,6 @@ def write_resumably(
         rows_per_file: rows in a file, the last ones excepted. Rows are durable only once their file is written.
         row_bytes: expected size of a row, from which row groups get their size.
         rows_per_task: consecutive rows that a task of `transform`'s first stage gets.
-        expected_rows: rows that this call will write, for the progress.
-        unit: what a row is, in the plural.
         redo: ids to be done again although they are recorded as done.
         there: names of the files in `target` that are whole; a record of any other file counts for nothing.
     """
@@ -76,16 +71,15 @@ def write_resumably(
     )
     # A block is the work of one task, and a few small files would otherwise come as one block each.
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_task)
-    with progress_lines(checkpoint, expected_rows, unit):
-        transform(blocks).write_parquet(
-            write_path,
-            filesystem=write_fs,
-            min_rows_per_file=rows_per_file,
-            row_group_size=max(1, min(rows_per_file, _ROW_GROUP_BYTES // max(1, row_bytes))),
-            schema=schema,
-            compression="zstd",
-            ray_remote_args={"num_cpus": _WRITE_CPUS},
-        )
+    transform(blocks).write_parquet(
+        write_path,
+        filesystem=write_fs,
+        min_rows_per_file=rows_per_file,
+        row_group_size=max(1, min(rows_per_file, _ROW_GROUP_BYTES // max(1, row_bytes))),
+        schema=schema,
+        compression="zstd",
+        ray_remote_args={"num_cpus": _WRITE_CPUS},
+    )
 
 
 def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdColumnCheckpointManager]:

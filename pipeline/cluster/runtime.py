@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 
 import ray
 from ray.exceptions import RaySystemError
@@ -14,6 +13,7 @@ from pipeline.cluster.settings import RayConfig
 from pipeline.cluster.watch import check_room, watch
 from pipeline.errors import InputError
 from pipeline.outages import first_line
+from pipeline.screen import divert_ray, phase
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ _LEAST_SLOTS = 4
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Ray prints the native stack of a process that gets SIGTERM, as any job does that is to end.
 _NO_NATIVE_STACKS = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
+_NO_COLOURS = "RAY_COLOR_PREFIX"
 
 
 def connect(config: RayConfig) -> None:
@@ -34,13 +35,18 @@ def connect(config: RayConfig) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault(_NO_NATIVE_STACKS, "1")
+    os.environ.setdefault(_NO_COLOURS, "0")
     address = config.address or os.environ.get("RAY_ADDRESS") or None
     if address is None and _SUBMITTED in os.environ:
         address = "auto"
-    if address is None or address == "local":
-        _start(config)
-    else:
-        _join(address)
+    if _SUBMITTED not in os.environ:  # whose output is a log already
+        divert_ray()
+    local = address is None or address == "local"
+    with phase("starting Ray" if local else f"joining the Ray at {address}"):
+        if address is None or local:
+            _start(config)
+        else:
+            _join(address)
     stopping.rearm()
 
 
@@ -86,12 +92,12 @@ def _start(config: RayConfig) -> None:
 
 
 def quiet_data_progress() -> None:
-    """Keep Ray's own reports to progress bars on terminals; elsewhere `pipeline.cluster.progress` tells in a line.
+    """Keep Ray Data from reports of its own: a line of the screen tells how far a job is.
 
     What ends a job is told by the job's last line; Ray's three tracebacks of it go to Ray's log file alone.
     """
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = sys.stdout.isatty()
+    context.enable_progress_bars = False
     context.print_on_execution_start = False
     # It advises changes to `memory=`, which here is a share of the node and not a limit.
     context.issue_detectors_config.high_memory_detector_config.detection_time_interval_s = -1

@@ -16,6 +16,8 @@ from pipeline import storage
 from pipeline.demo.scene import frames
 from pipeline.demo.timetable import CLASSES, SUBSETS, VideoSpec
 from pipeline.errors import InputError
+from pipeline.progress import Progress
+from pipeline.screen import shown
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,10 @@ def render_archive(folder: Path, specs: list[VideoSpec], processes: int | None =
     logger.info("%d of %d videos to render in %s", len(missing), len(specs), folder)
     if missing:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for _ in pool.map(partial(render_video, folder=folder), missing):
-                pass
+            progress = Progress("videos rendered", len(missing))
+            with shown(progress):
+                for done, _ in enumerate(pool.map(partial(render_video, folder=folder), missing), start=1):
+                    progress.reached(done)
     annotations = folder / _ANNOTATIONS
     storage.write_bytes(str(annotations), json.dumps(truth_of(specs), indent=1).encode())
     return annotations

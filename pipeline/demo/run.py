@@ -24,9 +24,9 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
-from pipeline.job import terminal
 from pipeline.report.style import png
 from pipeline.report.timelines import timelines_figure
+from pipeline.screen import terminal
 from pipeline.segments.read import read_segments
 from pipeline.summary import Summary
 from pipeline.training.run import train

@@ -19,7 +19,7 @@ from pipeline.evaluation.protocols import changed_settings, chosen_protocol
 from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.segmentation_map import segmentation_map
 from pipeline.evaluation.settings import EvaluateConfig
-from pipeline.job import terminal
+from pipeline.screen import terminal
 from pipeline.segments.activitynet_json import write_results
 from pipeline.segments.read import are_complete, folder_of, read_segments
 from pipeline.summary import Summary

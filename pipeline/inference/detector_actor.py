@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import torch
 
+from pipeline.cluster.tally import Tally
 from pipeline.detector.detect import detect_videos
 from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.settings import MergeConfig, WindowConfig
@@ -21,9 +22,15 @@ class DetectorActor:
     """An actor that holds one detector and reads features by itself, so that none pass through Ray."""
 
     def __init__(
-        self, checkpoint: str, store: str, windows: WindowConfig, merge: MergeConfig, config: DetectConfig
+        self,
+        checkpoint: str,
+        store: str,
+        windows: WindowConfig,
+        merge: MergeConfig,
+        config: DetectConfig,
+        tally: Tally,
     ) -> None:
-        """Load the checkpoint at URL `checkpoint`, and open the store at URL `store`."""
+        """Load the checkpoint at URL `checkpoint`, and open the store at URL `store`; `tally` gets what is done."""
         be_patient()
         torch.set_num_threads(max(1, int(config.cpus)))
         self.device = torch.device("cuda" if config.gpus else "cpu")
@@ -32,11 +39,15 @@ class DetectorActor:
         self.windows = windows
         self.merge = merge
         self.config = config
+        self.tally = tally
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Table of `PREDICTIONS_SCHEMA`, one row for each row of `batch` (`video_id`), in order."""
         videos = [self.store.index()[video_id] for video_id in batch["video_id"].to_pylist()]
-        return predictions_table(self._outcomes(videos), self.trained.info.labels)
+        outcomes = self._outcomes(videos)
+        failed = [outcome.video_id for outcome in outcomes if outcome.error]
+        self.tally.add(len(videos), sum(video.duration for video in videos), failed)
+        return predictions_table(outcomes, self.trained.info.labels)
 
     def _outcomes(self, videos: Sequence[VideoFeatures]) -> list[VideoOutcome]:
         """Together where all goes well, else one by one, so that a bad video takes no other with it."""

@@ -7,6 +7,7 @@ import ray.data
 
 from pipeline.cluster.resumable import write_resumably
 from pipeline.cluster.runtime import connect
+from pipeline.cluster.tally import Tally, followed
 from pipeline.detector.checkpoint import CheckpointInfo, copy_to_predict
 from pipeline.detector.settings import DetectorSettings, WindowConfig
 from pipeline.detector.trained import (
@@ -22,6 +23,8 @@ from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.settings import PredictConfig
 from pipeline.lease import hold
+from pipeline.progress import Progress
+from pipeline.screen import phase
 from pipeline.segments.completeness import Completeness, mark_begun, mark_complete
 from pipeline.segments.schema import PREDICTIONS_SCHEMA
 from pipeline.summary import Summary
@@ -90,10 +93,11 @@ def _predict(
         out.write_plan(complete)
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
-        _run_graph(config, out.folder("detector"), windows, store, out, len(pending), redo)
+        _run_graph(config, out.folder("detector"), windows, store, out, pending, redo)
     seconds = time.monotonic() - started
     if pending or out.lacks_segments():
-        out.write_segments()
+        with phase("writing the segment tables"):
+            out.write_segments()
     outcomes = out.outcomes()
     failures = [
         *unusable.values(),
@@ -127,16 +131,16 @@ def _run_graph(
     windows: WindowConfig,
     store: FeatureStore,
     out: PredictionFolder,
-    pending: int,
+    pending: list[str],
     redo: frozenset[str],
 ) -> None:
     """The Ray Data graph from video ids to prediction rows."""
     detect, merge = config.detect, out.provenance.merge
 
-    def transform(videos: ray.data.Dataset) -> ray.data.Dataset:
+    def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
         return videos.map_batches(
             DetectorActor,
-            fn_constructor_args=(checkpoint, store.url, windows, merge, detect),
+            fn_constructor_args=(checkpoint, store.url, windows, merge, detect, tally),
             batch_size=detect.videos_per_task,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=detect.min_actors, max_size=detect.max_actors),
@@ -144,21 +148,26 @@ def _run_graph(
             num_gpus=detect.gpus,
         )
 
-    write_resumably(
-        source=out.folder("plan"),
-        transform=transform,
-        target=out.folder("predictions"),
-        checkpoint=out.folder("checkpoint"),
-        id_column="video_id",
-        schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
-        rows_per_file=max(1, min(_MOST_ROWS, pending // _LEAST_FILES)),
-        row_bytes=merge.window_top_k * _BYTES_PER_DETECTION,
-        rows_per_task=detect.videos_per_task,
-        expected_rows=pending,
-        unit="videos",
-        redo=redo,
-        there=out.names("predictions"),
+    videos = store.index()
+    hours = sum(video.duration for video in videos.values()) / 3600
+    hours_left = sum(videos[video_id].duration for video_id in pending) / 3600
+    progress = Progress(
+        "videos", len(videos), done=len(videos) - len(pending), hours=hours, hours_done=hours - hours_left
     )
+    with followed(progress) as tally:
+        write_resumably(
+            source=out.folder("plan"),
+            transform=lambda videos: transform(videos, tally),
+            target=out.folder("predictions"),
+            checkpoint=out.folder("checkpoint"),
+            id_column="video_id",
+            schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
+            rows_per_file=max(1, min(_MOST_ROWS, len(pending) // _LEAST_FILES)),
+            row_bytes=merge.window_top_k * _BYTES_PER_DETECTION,
+            rows_per_task=detect.videos_per_task,
+            redo=redo,
+            there=out.names("predictions"),
+        )
 
 
 def _unusable(store: FeatureStore) -> dict[str, Failure]:

@@ -14,8 +14,8 @@ from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
-from pipeline.job import terminal
 from pipeline.records import parse_record, write_record
+from pipeline.screen import terminal
 from pipeline.splits.settings import SplitsConfig
 from pipeline.summary import Summary
 from pipeline.training.run import train

@@ -56,6 +56,7 @@ class Reporter:
         return Standing(
             epoch=(step - 1) // self._steps_per_epoch + 1,
             epochs=self._epochs,
+            done=step / (self._epochs * self._steps_per_epoch),
             losses=losses,
             rate=rate,
             windows_per_second=self._windows / seconds,

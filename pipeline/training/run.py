@@ -11,7 +11,6 @@ from pipeline.cluster.runtime import connect
 from pipeline.detector.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
 from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
-from pipeline.job import terminal
 from pipeline.lease import hold
 from pipeline.outages import OutageError
 from pipeline.summary import Summary
@@ -19,7 +18,7 @@ from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.ray_trainer import build_trainer
 from pipeline.training.resume import check_continues
 from pipeline.training.settings import TrainConfig
-from pipeline.training.standing import shown
+from pipeline.training.standing import heard
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ def _fit(plan: TrainingPlan) -> None:
     Raises InputError where the run diverges, OutageError where storage is away for longer than workers wait for it.
     """
     config = plan.config
-    with TemporaryDirectory(prefix="raytad-train-") as scratch, shown(terminal()) as standings:
+    with TemporaryDirectory(prefix="raytad-train-") as scratch, heard() as standings:
         try:
             result = build_trainer(plan, standings, scratch).fit()
         except WorkerGroupError as error:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,10 +11,10 @@ import ray
 from ray.exceptions import RayError
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from rich.console import Console
+
+from pipeline.screen import shown
 
 _TELL_SECONDS = 1.0
-_PLAIN_SECONDS = 15.0
 # A driver that does not take a line so soon is asked again only after a while: training must not wait for it.
 _LISTEN_SECONDS = 2.0
 _DEAF_SECONDS = 60.0
@@ -27,6 +27,7 @@ class Standing:
     Attributes:
         epoch: the epoch that runs, from 1.
         epochs: epochs of the whole run.
+        done: the part of the run's steps that is done, in [0, 1].
         losses: recent losses by name, "total" among them.
         rate: learning rate of the default group.
         windows_per_second: over all workers, since this process began.
@@ -36,22 +37,27 @@ class Standing:
 
     epoch: int
     epochs: int
+    done: float
     losses: Mapping[str, float]
     rate: float
     windows_per_second: float
     seconds_left: float
     det_map: float | None
 
-    def __str__(self) -> str:
+    def words(self) -> Sequence[str]:
+        """The standing in a few pieces."""
         terms = ", ".join(
             f"{name} {self.losses[name]:.3f}" for name in ("class", "l1", "tiou") if name in self.losses
         )
-        left = timedelta(seconds=round(self.seconds_left))
-        validated = "" if self.det_map is None else f"  det-mAP {100 * self.det_map:.1f}"
-        return (
-            f"epoch {self.epoch}/{self.epochs}  loss {self.losses['total']:.3f} ({terms})  lr {self.rate:.1e}"
-            f"  {self.windows_per_second:.0f} windows/s  {left} left{validated}"
-        )
+        words = [
+            f"epoch {self.epoch}/{self.epochs}",
+            f"loss {self.losses['total']:.3f} ({terms})",
+            f"lr {self.rate:.1e}",
+            f"{self.windows_per_second:.0f} windows/s",
+        ]
+        if self.det_map is not None:
+            words.append(f"det-mAP {100 * self.det_map:.1f}")
+        return [*words, f"{timedelta(seconds=round(self.seconds_left))} left"]
 
 
 class Teller:
@@ -85,51 +91,44 @@ class Teller:
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[Queue]:
-    """The driver's end: a queue, on its own node, whose standings appear on the console while the block runs.
-
-    A terminal shows one line that changes; anything else gets a new line every quarter of a minute and the
-    last one.
-    """
+def heard() -> Iterator[Queue]:
+    """The driver's end: a queue, on its own node, whose latest standing the screen shows while the block runs."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-    ended = threading.Event()
-    follow = _follow_live if console.is_terminal else _follow_plain
-    thread = threading.Thread(target=follow, args=(queue, console, ended), daemon=True)
+    ended, line = threading.Event(), _Latest()
+    thread = threading.Thread(target=line.follow, args=(queue, ended), daemon=True)
     thread.start()
     try:
-        yield queue
+        with shown(line, to_the_end=True):
+            try:
+                yield queue
+            finally:
+                ended.set()
+                thread.join()
     finally:
-        ended.set()
-        thread.join()
         queue.shutdown()
 
 
-def _standings(queue: Queue, ended: threading.Event) -> Iterator[Standing]:
-    """Standings as they come, until the block has ended and none is left."""
-    while True:
-        last_look = ended.is_set()
-        try:
-            yield queue.get(timeout=0.2)
-        except Empty:
-            if last_look:
+class _Latest:
+    """The line of a training: its latest standing."""
+
+    def __init__(self) -> None:
+        self.standing: Standing | None = None
+
+    def follow(self, queue: Queue, ended: threading.Event) -> None:
+        """Take standings as they come, until the run has ended and none is left."""
+        while True:
+            last_look = ended.is_set()
+            try:
+                self.standing = queue.get(timeout=0.2)
+            except Empty:
+                if last_look:
+                    return
+            except RayError:
                 return
-        except RayError:
-            return
 
+    def fraction(self) -> float | None:
+        return self.standing.done if self.standing else None
 
-def _follow_live(queue: Queue, console: Console, ended: threading.Event) -> None:
-    with console.status("starting workers") as status:
-        for standing in _standings(queue, ended):
-            status.update(str(standing))
-
-
-def _follow_plain(queue: Queue, console: Console, ended: threading.Event) -> None:
-    printed, waiting = 0.0, None
-    for standing in _standings(queue, ended):
-        waiting = standing
-        if time.monotonic() - printed >= _PLAIN_SECONDS:
-            console.print(str(standing), highlight=False)
-            printed, waiting = time.monotonic(), None
-    if waiting:
-        console.print(str(waiting), highlight=False)
+    def words(self) -> Sequence[str]:
+        return self.standing.words() if self.standing else ["starting workers"]

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from pipeline import storage
 from pipeline.errors import InputError
-from pipeline.job import Job, show_help, terminal
+from pipeline.job import Job, show_help
 from pipeline.outputs import check_output
+from pipeline.screen import terminal
 from pipeline.summary import Summary
 from pipeline.training.settings import TrainConfig
 

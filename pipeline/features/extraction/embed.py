@@ -7,8 +7,10 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
+from pipeline.features.amounts import failed_in, seconds_in, videos_in
 from pipeline.features.backbones import frame_offsets, load_backbone
 from pipeline.features.backbones.backbone import Backbone
 from pipeline.features.batches import FixedBatches
@@ -24,8 +26,13 @@ from pipeline.features.store import join_error
 class ChunkEmbedder:
     """An actor that holds one backbone."""
 
-    def __init__(self, config: BackboneConfig, spec: FeatureSpec, threads: int) -> None:
-        """Load the backbone; raises InputError where this node's weights are not those of `spec`."""
+    def __init__(
+        self, config: BackboneConfig, spec: FeatureSpec, threads: int, tally: Tally | None = None
+    ) -> None:
+        """Load the backbone; `tally` gets what is done.
+
+        Raises InputError where this node's weights are not those of `spec`.
+        """
         torch.set_num_threads(threads)
         backbone = load_backbone(config)
         if backbone.weights != spec.weights:
@@ -37,6 +44,7 @@ class ChunkEmbedder:
         self.encode = SnippetEncoder(config, backbone, device)
         self.inputs = backbone.inputs
         self.spec = spec
+        self.tally = tally
         self.offsets = frame_offsets(spec.timeline.window, config.frames_per_snippet)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -54,9 +62,12 @@ class ChunkEmbedder:
             for position in decoded
         ]
         snippets = dict(zip(decoded, self.encode(streams, members), strict=True))
-        return pa.concat_tables(
+        features = pa.concat_tables(
             [self._features_row(row, snippets.get(position)) for position, row in enumerate(rows)]
         )
+        if self.tally:
+            self.tally.add(videos_in(features), seconds_in(features), failed_in(features))
+        return features
 
     def _features_row(self, row: dict[str, Any], snippets: NDArray[np.float32] | None) -> pa.Table:
         features, error = None, row["error"]

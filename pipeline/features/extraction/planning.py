@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
+from pipeline.progress import Progress
+from pipeline.screen import shown
 from pipeline.video.errors import VideoError
 from pipeline.video.patience import ask_patiently
 from pipeline.video.probe import prober
@@ -82,13 +85,17 @@ def plan_store(
     plans: list[pa.Table] = []
     failures: list[pa.Table] = []
     waiting = 0
-    for plan, failed, videos in probe_all(new, store.spec.timeline, chunk_frames, limits):
-        plans.append(plan)
-        failures.append(failed)
-        waiting += videos
-        if waiting >= _VIDEOS_PER_PART:
-            write_part(store, plans, failures)
-            plans, failures, waiting = [], [], 0
+    probing = Progress("videos probed", len(new))
+    probed = broken = 0
+    with shown(probing) if new else nullcontext():
+        for plan, failed, videos in probe_all(new, store.spec.timeline, chunk_frames, limits):
+            plans.append(plan)
+            failures.append(failed)
+            waiting, probed, broken = waiting + videos, probed + videos, broken + failed.num_rows
+            probing.reached(probed, failed=broken)
+            if waiting >= _VIDEOS_PER_PART:
+                write_part(store, plans, failures)
+                plans, failures, waiting = [], [], 0
     write_part(store, plans, failures)
     if new:
         tidy_plan(store)

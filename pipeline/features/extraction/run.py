@@ -3,9 +3,11 @@
 import logging
 import time
 
+import pyarrow as pa
 import ray
 
 from pipeline.cluster.runtime import connect
+from pipeline.cluster.tally import Tally
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.extraction.embed import ChunkEmbedder
 from pipeline.features.extraction.flow_stage import add_flow
@@ -26,6 +28,7 @@ from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.features.writing import write_features
 from pipeline.lease import hold
+from pipeline.screen import phase
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ def extract(config: ExtractConfig) -> Summary:
 
 def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     connect(config.ray)
-    spec, inputs = describe_remotely(config)
+    with phase("loading the network"):
+        spec, inputs = describe_remotely(config)
     store = FeatureStore.create(config.store, spec)
     record_recipe(store.url, Recipe(backbone=config.backbone, flow=config.flow, timeline=config.timeline))
     heal(store)
@@ -61,10 +65,12 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
         retry_failed=config.retry_failed,
     )
     before = store.index()
-    pending = store.pending(config.retry_failed).num_rows
-    logger.info("%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending)
+    pending = store.pending(config.retry_failed)
+    logger.info(
+        "%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending.num_rows
+    )
     started = time.monotonic()
-    if pending:
+    if pending.num_rows:
         _run_graph(config, store, inputs, pending, signed_uris(sources))
     after = FeatureStore(store.url).index()
     record_failures(store, after, "extract")
@@ -72,14 +78,14 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
 
 
 def _run_graph(
-    config: ExtractConfig, store: FeatureStore, inputs: Inputs, pending: int, signed: SignedUris | None
+    config: ExtractConfig, store: FeatureStore, inputs: Inputs, pending: pa.Table, signed: SignedUris | None
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec, embed = store.spec, config.embed
     size = inputs.decoded
     decoder = chunk_decoder(config, inputs, signed)
 
-    def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
+    def transform(plan_rows: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
         frames = plan_rows.map_batches(
             decoder,
             batch_size=config.decode.chunks_per_task,
@@ -93,7 +99,7 @@ def _run_graph(
             frames = add_flow(frames, config.flow, spec, sampled_offsets(config), inputs)
         return frames.map_batches(
             ChunkEmbedder,
-            fn_constructor_args=embedder_arguments(config, spec),
+            fn_constructor_args=(*embedder_arguments(config, spec), tally),
             batch_size=embed.chunks_per_batch,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=embed.min_actors, max_size=embed.max_actors),

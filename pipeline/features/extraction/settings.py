@@ -1,6 +1,6 @@
 """Settings of extraction."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -43,32 +43,20 @@ class EmbedConfig(ActorPool):
     chunks_per_batch: PositiveInt = Field(2, description="chunks whose frames share batches")
 
 
-class ExtractConfig(Settings):
-    """Settings of jobs/extract.py."""
+class StagesConfig(Settings):
+    """How videos become features, whatever comes of these."""
 
-    videos: Url = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
-    store: OutputFolder = Field(description="URL of the feature store to write")
     backbone: BackboneConfig = BackboneConfig()
     timeline: TimelineConfig = TimelineConfig()
     chunk_frames: PositiveInt = Field(
         512, description="sampled frames in a chunk, the unit of work and of retry"
     )
-    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
     decode: DecodeConfig = DecodeConfig()
     flow: FlowConfig = FlowConfig()
     embed: EmbedConfig = EmbedConfig()
-    moved: bool = Field(
-        False, description="let files that the store knows be elsewhere, if they are unchanged"
-    )
-    replace: bool = Field(False, description="extract again where another file stands under a known id")
-    retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
-    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
-    force: bool = force("store")
-    dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
-    ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
-    def _sampling_is_possible(self) -> "ExtractConfig":
+    def _sampling_is_possible(self) -> Self:
         if self.backbone.frames_per_snippet > self.timeline.window:
             raise ValueError(
                 f"backbone.frames_per_snippet ({self.backbone.frames_per_snippet}) must not exceed "
@@ -79,3 +67,20 @@ class ExtractConfig(Settings):
                 f"chunk_frames ({self.chunk_frames}) must be at least timeline.window ({self.timeline.window})"
             )
         return self
+
+
+class ExtractConfig(StagesConfig):
+    """Settings of jobs/extract.py."""
+
+    videos: Url = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
+    store: OutputFolder = Field(description="URL of the feature store to write")
+    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
+    moved: bool = Field(
+        False, description="let files that the store knows be elsewhere, if they are unchanged"
+    )
+    replace: bool = Field(False, description="extract again where another file stands under a known id")
+    retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("store")
+    dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
+    ray: RayConfig = RayConfig()

@@ -5,7 +5,7 @@ import ray
 from pipeline.features.backbones import feature_spec, frame_offsets, load_backbone
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.extraction.decode import ChunkDecoder
-from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.extraction.settings import StagesConfig
 from pipeline.features.extraction.signed import SignedUris
 from pipeline.features.flow import flow_description
 from pipeline.features.settings import BackboneConfig
@@ -13,7 +13,7 @@ from pipeline.features.spec import FeatureSpec
 from pipeline.video.sandbox import Limits
 
 
-def describe(config: ExtractConfig) -> tuple[FeatureSpec, Inputs]:
+def describe(config: StagesConfig) -> tuple[FeatureSpec, Inputs]:
     """What the features will be, and what the network wants of a video.
 
     Raises InputError where the network, or what computes its flow, cannot be loaded.
@@ -23,27 +23,27 @@ def describe(config: ExtractConfig) -> tuple[FeatureSpec, Inputs]:
     return feature_spec(config.backbone, backbone, config.timeline.build(), flow), backbone.inputs
 
 
-def describe_remotely(config: ExtractConfig) -> tuple[FeatureSpec, Inputs]:
+def describe_remotely(config: StagesConfig) -> tuple[FeatureSpec, Inputs]:
     """`describe` in a task, because a cluster's head may be too small for the weights."""
     return ray.get(_described.remote(config))
 
 
 @ray.remote(num_cpus=1)
-def _described(config: ExtractConfig) -> tuple[FeatureSpec, Inputs]:
+def _described(config: StagesConfig) -> tuple[FeatureSpec, Inputs]:
     return describe(config)
 
 
-def decoding_limits(config: ExtractConfig) -> Limits:
+def decoding_limits(config: StagesConfig) -> Limits:
     """What the command allows a chunk, or a probe, to cost."""
     return Limits(config.decode.timeout_s, config.decode.memory_mb * 2**20)
 
 
-def sampled_offsets(config: ExtractConfig) -> tuple[int, ...]:
+def sampled_offsets(config: StagesConfig) -> tuple[int, ...]:
     """The frames of a window that the backbone looks at."""
     return frame_offsets(config.timeline.window, config.backbone.frames_per_snippet)
 
 
-def chunk_decoder(config: ExtractConfig, inputs: Inputs, signed: SignedUris | None = None) -> ChunkDecoder:
+def chunk_decoder(config: StagesConfig, inputs: Inputs, signed: SignedUris | None = None) -> ChunkDecoder:
     """The decoding stage; `signed` are the command's URLs where stores hold less than the whole."""
     return ChunkDecoder(
         config.timeline.build(),
@@ -56,6 +56,6 @@ def chunk_decoder(config: ExtractConfig, inputs: Inputs, signed: SignedUris | No
     )
 
 
-def embedder_arguments(config: ExtractConfig, spec: FeatureSpec) -> tuple[BackboneConfig, FeatureSpec, int]:
+def embedder_arguments(config: StagesConfig, spec: FeatureSpec) -> tuple[BackboneConfig, FeatureSpec, int]:
     """What the backbone stage, a `ChunkEmbedder`, is made of."""
     return config.backbone, spec, config.embed.threads or max(1, int(config.embed.cpus))

@@ -4,7 +4,6 @@ import errno
 import io
 import json
 import logging
-import time
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -22,12 +21,13 @@ from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.lease import hold
 from pipeline.outages import OutageError
+from pipeline.progress import Progress
+from pipeline.screen import shown
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
 _VIDEOS_PER_TASK = 8
-_SECONDS_BETWEEN_LINES = 20.0
 _SHOWN_CHARACTERS = 60
 # A file is written beside its place under a longer name, so a part has less than the 255 bytes of file systems.
 _MOST_PART_BYTES, _MOST_PATH_BYTES = 200, 4000
@@ -193,14 +193,13 @@ def _export_all(config: ExportFeaturesConfig, store: FeatureStore, video_ids: li
     connect(config.ray)
     shared = ray.put(store)  # with its index, which would otherwise be read again by every task
     failures: list[Failure] = []
-    done, told = 0, time.monotonic()
+    done, progress = 0, Progress("videos", len(video_ids))
     export = partial(_export_batch, shared, config.out, config.dtype)
-    for batch, failed in run_batches(export, video_ids, _VIDEOS_PER_TASK, config.cpus):
-        failures += failed
-        done += batch
-        if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
-            logger.info("%d of %d videos", done, len(video_ids))
-            told = time.monotonic()
+    with shown(progress, to_the_end=True):
+        for batch, failed in run_batches(export, video_ids, _VIDEOS_PER_TASK, config.cpus):
+            failures += failed
+            done += batch
+            progress.reached(done, failed=len(failures))
     return failures
 
 

@@ -13,6 +13,7 @@ from pipeline import storage
 from pipeline.annotations.read import read_annotations
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.runtime import connect
+from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
 from pipeline.features.failures import record_failures
 from pipeline.features.healing import heal, tidy_plan
@@ -69,11 +70,11 @@ def _import(
     before = store.index()
     named = pa.array([video.video_id for video in videos], pa.string())
     plan = store.pending(config.retry_failed)
-    pending = pc.sum(pc.is_in(plan["video_id"], named)).as_py() or 0
+    pending = plan.filter(pc.is_in(plan["video_id"], named))
     hours = sum(video.duration for video in _of(videos, before)) / 3600
-    logger.info("%.2f hours of video, %d chunks to import", hours, pending)
+    logger.info("%.2f hours of video, %d chunks to import", hours, pending.num_rows)
     started = time.monotonic()
-    if pending:
+    if pending.num_rows:
         _run_graph(config, store, rule, videos, pending)
     seconds = time.monotonic() - started
     after = FeatureStore(store.url).index()
@@ -224,7 +225,7 @@ def _run_graph(
     store: FeatureStore,
     rule: ArrayRule,
     videos: list[PublishedVideo],
-    pending: int,
+    pending: pa.Table,
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec = store.spec
@@ -236,9 +237,9 @@ def _run_graph(
     # A compressed tar is walked once, so a single task must know all that is wanted of it.
     in_one_task = any(place.streamed for video in places.values() for place in video)
 
-    def transform(plan_rows: ray.data.Dataset) -> ray.data.Dataset:
+    def transform(plan_rows: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
         return plan_rows.map_batches(
-            PublishedReader(places, rule, spec.dim, _limits(config)),
+            PublishedReader(places, rule, spec.dim, _limits(config), tally),
             batch_size=None if in_one_task else config.read.chunks_per_task,
             batch_format="pyarrow",
             num_cpus=config.read.cpus,

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind
+from pipeline.features.amounts import failed_in, seconds_in, videos_in
 from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.isolation import IsolatedFiles, WantedFeatures, isolated_files
@@ -32,18 +34,26 @@ class PublishedReader:
         rule: which array of a file it is, and its axes.
         dim: the store's width.
         limits: what a step of reading may cost.
+        tally: what is done is added to it.
     """
 
     places: Mapping[str, tuple[Place, ...]]
     rule: ArrayRule
     dim: int
     limits: Limits = DEFAULT_LIMITS
+    tally: Tally | None = None
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """One table of `FEATURES_SCHEMA` with one row for each plan row; what cannot be read has `error`.
 
         Rows whose features lie in a compressed tar come last, in the order of the archive.
         """
+        for rows in self._read(batch):
+            if self.tally:
+                self.tally.add(videos_in(rows), seconds_in(rows), failed_in(rows))
+            yield rows
+
+    def _read(self, batch: pa.Table) -> Iterator[pa.Table]:
         waiting: dict[Place, tuple[str, Chunks]] = {}
         files = isolated_files(self.rule, self.limits)
         try:

@@ -45,8 +45,6 @@ def run(root: str, value: int, redo: frozenset[str] = frozenset()) -> None:
         rows_per_file=4,
         row_bytes=16,
         rows_per_task=2,
-        expected_rows=10,
-        unit="rows",
         redo=redo,
         there={posixpath.basename(file.url) for file in storage.list_files(f"{root}/out")},
     )
