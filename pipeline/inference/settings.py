@@ -4,6 +4,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
+from pipeline.segments.settings import ResultsConfig
 from pipeline.settings import OptionalUrl, OutputFolder, Settings, Url, force
 
 
@@ -25,10 +26,11 @@ class PredictConfig(Settings):
     run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
     checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
     store: Url = Field(description="URL of the feature store")
-    out: OutputFolder = Field(description="URL of the folder for predictions/ and segments/")
+    out: OutputFolder = Field(description="URL of the folder for predictions/, segments/ and results/")
     windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
+    results: ResultsConfig = ResultsConfig()
     allow_feature_mismatch: bool = Field(
         False, description="predict even from features unlike those that the run was trained on"
     )
