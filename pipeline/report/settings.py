@@ -32,7 +32,7 @@ class ReportConfig(Settings):
     min_score: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="lowest score in timelines; null is that of best F1, or without truth where scores divide best",
+        description="lowest score in timelines; null: that of best F1, or where all scores divide best",
     )
     out: OptionalOutputFolder = Field(
         None, description="URL of the folder for the pictures; null is beside the predictions"

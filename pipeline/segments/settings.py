@@ -12,7 +12,7 @@ class ResultsConfig(Settings):
 
     write: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="results/, files that people open; auto writes those of at most 1000 videos: nobody opens more",
+        description="results/, for people to open; auto writes it of up to 1000 videos: nobody opens more",
     )
     min_score: float | None = Field(
         None,
