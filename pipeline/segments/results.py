@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.segments.tables import ordered
 from pipeline.segments.threshold import ScoreThreshold
 from pipeline.segments.webvtt import webvtt
 
+_WRITING_THREADS = 8  # which wait for storage, most of the time
 _CSV, _JSON, _SUBTITLES = "segments.csv", "activitynet.json", ".vtt"
 
 
@@ -53,9 +55,14 @@ def write_results(
     # First, for it tells which files are ours, also after a kill.
     storage.write_bytes(storage.join(folder, _JSON), results_json(table, sorted(names)))
     storage.write_bytes(storage.join(folder, _CSV), csv_text(table).encode())
-    for video_id, name in names.items():
+
+    def write(video_id: str) -> None:
         text = webvtt(by_video.get(video_id, table.slice(0, 0)), threshold, at_a_time)
-        storage.write_bytes(storage.join(folder, name), text.encode())
+        storage.write_bytes(storage.join(folder, names[video_id]), text.encode())
+
+    with ThreadPoolExecutor(_WRITING_THREADS) as pool:
+        for _ in pool.map(write, names):
+            pass
 
 
 def remove_results(folder: str) -> None:
