@@ -1,4 +1,4 @@
-"""Draw predictions beside the truth: python jobs/report.py predictions=<url> dataset.annotations=<url>"""
+"""Draw predictions, beside the truth if any: python jobs/report.py predictions=<url> [dataset.annotations=<url>]"""
 
 from pipeline.job import Job
 from pipeline.report.settings import ReportConfig
@@ -6,7 +6,7 @@ from pipeline.summary import Summary
 
 
 def run(config: ReportConfig) -> Summary:
-    """Draw timelines, confidence against tIoU, and what TP²-DETR's salience heads see."""
+    """Draw timelines, with truth confidence against tIoU, and what TP²-DETR's salience heads see."""
     from pipeline.report.run import report  # after the settings are checked: it takes seconds
 
     return report(config)

@@ -145,6 +145,9 @@ def _explain_detail(detail: ErrorDetails, config_type: type[BaseModel]) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         return f"{key}.name={context['tag']}: must be one of {context['expected_tags']}"
+    if detail["type"] in ("model_type", "dataclass_type"):
+        inner = [name for name, _ in described_keys(config_type) if name.startswith(f"{key}.")]
+        return f"{key}={detail['input']}: is a group of keys; give one of {', '.join(inner)}"
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if not key:
         return message

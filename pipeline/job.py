@@ -49,11 +49,13 @@ class Job(Generic[ConfigType]):
         name: of the verb and of its file in `configs/`.
         config_type: its settings.
         run: what it does; the first line of the docstring is its help.
+        bare: the key of a list that words without a key belong to, if there is one.
     """
 
     name: str
     config_type: type[ConfigType]
     run: Callable[[ConfigType], Outcome]
+    bare: str | None = None
 
     def main(self, words: Sequence[str] | None = None, command: str | None = None) -> NoReturn:
         """Compose the settings from the command line, run the job, print its outcome and exit.
@@ -73,7 +75,7 @@ class Job(Generic[ConfigType]):
             self._show_help(words, command or f"python jobs/{self.name}.py")
         stopping.arm(self.name)
         try:
-            config = compose_config(self.name, self.config_type, words)
+            config = compose_config(self.name, self.config_type, self._keyed(words))
             for key, url in output_folders(config).items():
                 check_output(key, url)
             outcome = self.run(config)
@@ -93,11 +95,21 @@ class Job(Generic[ConfigType]):
     def show_config(self, words: Sequence[str]) -> NoReturn:
         """Print all settings that `words` make, as YAML, and exit; 2 where they make none."""
         try:
-            config = compose_config(self.name, self.config_type, words)
+            config = compose_config(self.name, self.config_type, self._keyed(words))
         except InputError as error:
             _exit_with(self.name, str(error), EXIT_BAD_INPUT)
         print(OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), end="")
         sys.exit(0)
+
+    def _keyed(self, words: Sequence[str]) -> list[str]:
+        """The words with those that have no key under the job's key for them."""
+        bare = [word for word in words if "=" not in word]
+        if self.bare is None or not bare:
+            return list(words)
+        return [
+            *(word for word in words if "=" in word),
+            f"{self.bare}={json.dumps(bare, ensure_ascii=False)}",
+        ]
 
     def _show_help(self, words: Sequence[str], command: str) -> NoReturn:
         chosen = [word for word in words if word.partition("=")[0] in preset_groups(self.name)]

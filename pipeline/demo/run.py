@@ -24,6 +24,7 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
+from pipeline.report.shown import shown_threshold
 from pipeline.report.style import png
 from pipeline.report.timelines import timelines_figure
 from pipeline.screen import terminal
@@ -95,4 +96,5 @@ def _draw(predictions: str, truth: list[str], picture: str) -> None:
     dataset = compose_config("evaluate", EvaluateConfig, words).dataset
     truth_of_test = read_subset(dataset, dataset.test_subset)
     segments = read_segments(predictions)
-    storage.write_bytes(picture, png(lambda: timelines_figure(segments, truth_of_test)))
+    threshold = shown_threshold(None, segments, truth_of_test, dataset.name, has_truth=True)
+    storage.write_bytes(picture, png(lambda: timelines_figure(segments, truth_of_test, threshold)))

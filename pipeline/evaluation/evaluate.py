@@ -11,6 +11,7 @@ from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.read import read_subset
 from pipeline.errors import InputError
 from pipeline.evaluation.average_recall import average_recall
+from pipeline.evaluation.best_f1 import best_f1
 from pipeline.evaluation.class_agnostic import comparable, is_class_agnostic
 from pipeline.evaluation.detection_map import detection_map
 from pipeline.evaluation.length_recall import recall_by_length
@@ -20,7 +21,7 @@ from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.segmentation_map import segmentation_map
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.screen import terminal
-from pipeline.segments.activitynet_json import write_results
+from pipeline.segments.activitynet_json import results_json
 from pipeline.segments.read import are_complete, folder_of, read_segments
 from pipeline.summary import Summary
 
@@ -36,10 +37,10 @@ def evaluate(config: EvaluateConfig) -> Summary:
     predictions = read_segments(config.predictions, truth.videos["video_id"].to_pylist())
     result = score(predictions, truth, config, complete=are_complete(config.predictions))
     _warn(result, config)
-    outputs = {"metrics": config.out or storage.join(folder_of(config.predictions), "metrics.json")}
+    outputs = {"metrics": storage.join(config.out or folder_of(config.predictions), "metrics.json")}
     storage.write_bytes(outputs["metrics"], json.dumps(result.to_json(), indent=2).encode())
     if config.results_json is not None:
-        storage.write_bytes(config.results_json, write_results(predictions))
+        storage.write_bytes(config.results_json, results_json(predictions))
         outputs["results"] = config.results_json
     for table in metrics_tables(result):
         terminal().print(table)
@@ -75,7 +76,9 @@ def score(
         predictions, truth, agnostic=agnostic, distinct_truths=config.distinct_truths
     )
     detection = detection_map(predictions, truth, protocol.detection)
-    segmentation = recall = by_length = None
+    operating_point = segmentation = recall = by_length = None
+    if "best_f1" in protocol.metrics:
+        operating_point = best_f1(predictions, truth, union_epsilon=protocol.detection.union_epsilon)
     if "seg_map" in protocol.metrics:
         segmentation = segmentation_map(predictions, truth, protocol.segmentation)
     if "ar_at_an" in protocol.metrics:
@@ -94,6 +97,7 @@ def score(
         predictions_complete=complete,
         metrics=protocol.metrics,
         detection=detection,
+        operating_point=operating_point,
         segmentation=segmentation,
         recall=recall,
         by_length=by_length,

@@ -6,6 +6,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.evaluation.best_f1 import TIOU, OperatingPoint
 from pipeline.evaluation.result import Evaluation
 
 _MOST_CLASSES = 30  # beyond which only the best and the worst are shown
@@ -13,10 +14,12 @@ _BEST_AND_WORST = 10
 
 
 def metrics_tables(result: Evaluation) -> list[Table]:
-    """AP by class, AR@AN and recall by length: a table each, of those that were asked for."""
+    """AP by class, best F1, AR@AN and recall by length: a table each, of those that were asked for."""
     tables = []
     if "det_map" in result.metrics or result.segmentation is not None:
         tables.append(_class_table(result))
+    if result.operating_point is not None:
+        tables.append(_best_f1_table(result, result.operating_point))
     if result.recall is not None:
         tables.append(_recall_table(result))
     if result.by_length is not None:
@@ -43,6 +46,19 @@ def _class_table(result: Evaluation) -> Table:
             )
         table.add_section()
     table.add_row("mean (mAP)", f"{result.num_truths:,}", *_of_all(result), style="bold")
+    return table
+
+
+def _best_f1_table(result: Evaluation, point: OperatingPoint) -> Table:
+    """One row: the score from which on predictions are kept, as it is typed, and what that gives."""
+    table = _table(
+        f"Best F1 (%) over all classes at tIoU {TIOU:g}, {_protocol(result)}",
+        None if point.threshold is not None else "no prediction hits a true segment",
+    )
+    for name in ("score from", "precision", "recall", "F1"):
+        table.add_column(name, justify="right", style="bold" if name == "F1" else None)
+    threshold = "–" if point.threshold is None else f"{point.threshold:.4g}"
+    table.add_row(threshold, *_percentages((point.precision, point.recall, point.f1)))
     return table
 
 

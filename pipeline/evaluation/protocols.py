@@ -34,8 +34,8 @@ class Protocol:
     length_edges: tuple[float, ...] = THUMOS_EDGES
 
 
-_SEGMENTS: tuple[MetricName, ...] = ("det_map", "ar_at_an", "recall_by_length")
-_DENSE: tuple[MetricName, ...] = ("det_map", "seg_map", "ar_at_an", "recall_by_length")
+_SEGMENTS: tuple[MetricName, ...] = ("det_map", "best_f1", "ar_at_an", "recall_by_length")
+_DENSE: tuple[MetricName, ...] = ("det_map", "best_f1", "seg_map", "ar_at_an", "recall_by_length")
 _CUSTOM = Protocol(
     metrics=_SEGMENTS,
     detection=POINTTAD,

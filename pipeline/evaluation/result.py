@@ -1,9 +1,10 @@
 """Everything that an evaluation found, and its form in metrics.json."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.evaluation.average_recall import AverageRecall
+from pipeline.evaluation.best_f1 import TIOU, OperatingPoint
 from pipeline.evaluation.detection_map import DetectionMAP
 from pipeline.evaluation.length_recall import LengthRecall
 from pipeline.evaluation.segmentation_map import SegmentationMAP
@@ -28,6 +29,7 @@ class Evaluation:
         predictions_complete: whether predict came to its end where the segments lie; None where nothing says.
         metrics: those that are reported.
         detection: detection mAP; always there, since the counts come from it.
+        operating_point: the threshold of best F1, where reported.
         segmentation, recall, by_length: segmentation mAP, AR@AN and recall by action length, where reported.
     """
 
@@ -42,6 +44,7 @@ class Evaluation:
     predictions_complete: bool | None
     metrics: tuple[MetricName, ...]
     detection: DetectionMAP
+    operating_point: OperatingPoint | None
     segmentation: SegmentationMAP | None
     recall: AverageRecall | None
     by_length: LengthRecall | None
@@ -62,6 +65,7 @@ class Evaluation:
             "ignored_video": self.detection.ignored_video,
             "ignored_label": self.detection.ignored_label,
             **self._detection(),
+            **self._best_f1(),
             **self._segmentation(),
             **self._recall(),
             **self._by_length(),
@@ -98,6 +102,13 @@ class Evaluation:
             "det_map": found.by_threshold(found.map_per_threshold),
             "per_class": {label: found.by_threshold(ap) for label, ap in found.per_class.items()},
         }
+
+    def _best_f1(self) -> dict[str, Any]:
+        return (
+            {}
+            if self.operating_point is None
+            else {"best_f1": {"tiou": TIOU, **asdict(self.operating_point)}}
+        )
 
     def _segmentation(self) -> dict[str, Any]:
         if self.segmentation is None:

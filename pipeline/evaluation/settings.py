@@ -3,10 +3,10 @@
 import itertools
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator
 
 from pipeline.annotations.settings import DatasetConfig
-from pipeline.settings import OptionalUrl, Settings, Url
+from pipeline.settings import OptionalOutputFolder, OptionalUrl, Settings, Url
 
 
 def _rising(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -24,7 +24,7 @@ def _not_empty(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 ProtocolName = Literal["thumos14", "multithumos", "charades", "tsu", "activitynet", "demo", "custom"]
-MetricName = Literal["det_map", "seg_map", "ar_at_an", "recall_by_length"]
+MetricName = Literal["det_map", "best_f1", "seg_map", "ar_at_an", "recall_by_length"]
 Threshold = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -49,7 +49,7 @@ class EvaluateConfig(Settings):
         None, description="published protocol to score by; null is that of dataset.name, or else custom"
     )
     metrics: Annotated[tuple[MetricName, ...] | None, AfterValidator(_not_empty)] = Field(
-        None, description="of det_map, seg_map, ar_at_an, recall_by_length; null is the protocol's"
+        None, description="of det_map, best_f1, seg_map, ar_at_an, recall_by_length; null is the protocol's"
     )
     class_agnostic: bool | None = Field(
         None, description="score without classes; null does where all predictions are labelled 'action'"
@@ -70,4 +70,13 @@ class EvaluateConfig(Settings):
     results_json: OptionalUrl = Field(
         None, description="URL to write the predictions to, too, as ActivityNet results JSON"
     )
-    out: OptionalUrl = Field(None, description="URL of metrics.json; null writes it beside the predictions")
+    out: OptionalOutputFolder = Field(
+        None, description="URL of the folder for metrics.json; null is beside the predictions"
+    )
+
+    @field_validator("out")
+    @classmethod
+    def _out_is_a_folder(cls, out: str | None) -> str | None:
+        if out is not None and out.endswith(".json"):
+            raise ValueError("is the name of a file; give the folder, in which it is called metrics.json")
+        return out

@@ -9,7 +9,7 @@ from pipeline.records import read_record
 logger = logging.getLogger(__name__)
 
 _MADE_BY_PREDICT = (
-    "complete.json", "predictions", "checkpoint", "segments", "failures", "plan", "detector",
+    "complete.json", "predictions", "checkpoint", "segments", "results", "failures", "plan", "detector",
 )  # fmt: skip
 _PROVENANCE = "provenance.json"
 

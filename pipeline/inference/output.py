@@ -7,6 +7,7 @@
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
 <out>/flattened.json    the files of predictions/ that segments/ tells of, all of it; absent while that is being made
+<out>/results/          what segments/ says, for people and other tools (`pipeline.segments.results`); not always
 <out>/failures/         one row a video that was lost
 <out>/complete.json     counts; there when the last predict came to its end (`pipeline.segments.completeness`)
 """
@@ -27,7 +28,11 @@ from pipeline.differences import differences
 from pipeline.errors import InputError
 from pipeline.failures import Failure, replace_failures
 from pipeline.records import DamagedRecordError, parse_record, read_record, record_bytes, write_record
+from pipeline.segments.read import read_segments
+from pipeline.segments.results import remove_results, write_results
+from pipeline.segments.settings import ResultsConfig
 from pipeline.segments.tables import flatten
+from pipeline.segments.threshold import score_threshold
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +107,7 @@ class PredictionFolder:
             )
 
     def folder(self, name: str) -> str:
-        """URL of one of the folders (`detector`, `plan`, `predictions`, `checkpoint`, `segments`, `failures`)."""
+        """URL of one of the folders (`detector`, `plan`, `predictions`, `checkpoint`, `segments`, `results`, ...)."""
         return storage.join(self.url, name)
 
     def heal(self) -> None:
@@ -162,6 +167,21 @@ class PredictionFolder:
             name = storage.join(self.folder("segments"), posixpath.basename(url))
             parquet.write_table(name, flatten(predictions))
         write_record(storage.join(self.url, _FLATTENED), sorted(self.names("predictions")))
+
+    def write_results(self, config: ResultsConfig, video_ids: Sequence[str]) -> bool:
+        """Make `results/` say what `segments/` says of these videos, or be gone; whether there is one now."""
+        folder = self.folder("results")
+        if not config.wanted(len(video_ids)):
+            remove_results(folder)
+            if config.write == "auto":
+                logger.info(
+                    "%d videos: more than results/ is for; results.write=always writes it", len(video_ids)
+                )
+            return False
+        segments = read_segments(self.url)
+        threshold = score_threshold(config.min_score, segments)
+        write_results(folder, segments, threshold, video_ids=video_ids, at_a_time=config.at_a_time)
+        return True
 
     def write_failures(self, failures: Sequence[Failure]) -> None:
         """Replace `failures/` by these."""

@@ -1,4 +1,4 @@
-"""Prediction: a store's videos through a trained detector, to `predictions/` and `segments/`."""
+"""Prediction: a store's videos through a trained detector, to `predictions/`, `segments/` and `results/`."""
 
 import logging
 import time
@@ -99,6 +99,9 @@ def _predict(
         with phase("writing the segment tables"):
             out.write_segments()
     outcomes = out.outcomes()
+    has_results = out.write_results(
+        config.results, [each for each, error in outcomes.items() if error is None]
+    )
     failures = [
         *unusable.values(),
         *(_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])),
@@ -116,7 +119,13 @@ def _predict(
         already_done=videos - done - len(failures),
         failed=len(failures),
         outputs={
-            name: out.folder(name) for name in ("predictions", "segments", *["failures"] * bool(failures))
+            name: out.folder(name)
+            for name in (
+                "predictions",
+                "segments",
+                *["results"] * has_results,
+                *["failures"] * bool(failures),
+            )
         },
         figures={"throughput": f"{3600 * hours / seconds:.0f} seconds of video per second"}
         if pending

@@ -1,10 +1,13 @@
-"""Settings of prediction."""
+"""Settings of prediction, and of detection without a cluster."""
+
+from typing import Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
-from pipeline.settings import OptionalUrl, OutputFolder, Settings, Url, force
+from pipeline.segments.settings import ResultsConfig
+from pipeline.settings import OptionalOutputFolder, OptionalUrl, OutputFolder, Settings, Url, force
 
 
 class DetectConfig(ActorPool):
@@ -19,16 +22,28 @@ class DetectConfig(ActorPool):
     )
 
 
-class PredictConfig(Settings):
-    """Settings of jobs/predict.py."""
+class DetectorChoice(Settings):
+    """The detector that a command means."""
 
     run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
     checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
+
+    @model_validator(mode="after")
+    def _names_one_checkpoint(self) -> Self:
+        if (self.run is None) == (self.checkpoint is None):
+            raise ValueError("give either run=<training run> or checkpoint=<folder of a checkpoint>")
+        return self
+
+
+class PredictConfig(DetectorChoice):
+    """Settings of jobs/predict.py."""
+
     store: Url = Field(description="URL of the feature store")
-    out: OutputFolder = Field(description="URL of the folder for predictions/ and segments/")
+    out: OutputFolder = Field(description="URL of the folder for predictions/, segments/ and results/")
     windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
+    results: ResultsConfig = ResultsConfig()
     allow_feature_mismatch: bool = Field(
         False, description="predict even from features unlike those that the run was trained on"
     )
@@ -37,8 +52,33 @@ class PredictConfig(Settings):
     force: bool = force("folder")
     ray: RayConfig = RayConfig()
 
-    @model_validator(mode="after")
-    def _names_one_checkpoint(self) -> "PredictConfig":
-        if (self.run is None) == (self.checkpoint is None):
-            raise ValueError("give either run=<training run> or checkpoint=<folder of a checkpoint>")
-        return self
+
+class BackboneWeights(Settings):
+    """Where the weights that a run's features were made with lie now; null is where they lay."""
+
+    weights: OptionalUrl = Field(None, description="URL of the backbone's weight file")
+    flow_weights: OptionalUrl = Field(None, description="URL of a two_stream backbone's second weight file")
+
+
+class FlowWeights(Settings):
+    """The same of the network that estimates optical flow."""
+
+    weights: OptionalUrl = Field(None, description="URL of the weight file of RAFT")
+
+
+class DetectHereConfig(DetectorChoice):
+    """Settings of jobs/detect.py."""
+
+    videos: tuple[str, ...] = Field(
+        description="files, folders or globs; words without a key are such, too", min_length=1
+    )
+    out: OptionalOutputFolder = Field(
+        None, description="URL of the folder for the results; null is results/ in the current folder"
+    )
+    results: ResultsConfig = ResultsConfig()
+    rows: int = Field(30, ge=0, description="detections of each video on the screen, the best ones")
+    windows: WindowOverride = WindowOverride()
+    merge: MergeOverride = MergeOverride()
+    backbone: BackboneWeights = BackboneWeights()
+    flow: FlowWeights = FlowWeights()
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")

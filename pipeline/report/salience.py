@@ -30,7 +30,7 @@ class SaliencePanel:
         probabilities: for each place in the network `[T]` in [0, 1].
         proposals: `[N, 2]` (start, end) in seconds.
         scores: `[N]` in [0, 1].
-        truth: `[M, 2]` in seconds.
+        truth: `[M, 2]` in seconds; none where it is not known.
     """
 
     title: str
@@ -57,9 +57,15 @@ def salience_figure(panels: Sequence[SaliencePanel]) -> Figure:
     for index, panel in enumerate(panels):
         _draw_panel(figure.add_subplot(rows, _COLUMNS, index + 1), panel, colours)
     key = [Line2D([], [], color=colour, label=f"foreground, {place}") for place, colour in colours.items()]
-    bars = [Patch(color=VERMILION, label="proposal"), Patch(color=TRUE, alpha=0.35, label="true")]
+    bars = [Patch(color=VERMILION, label="proposal")]
+    if any(len(panel.truth) for panel in panels):
+        bars.append(Patch(color=TRUE, alpha=0.35, label="true"))
     figure.legend(
-        handles=[*key, *bars], loc="outside upper center", ncols=len(key) + 2, frameon=False, fontsize=9
+        handles=[*key, *bars],
+        loc="outside upper center",
+        ncols=len(key) + len(bars),
+        frameon=False,
+        fontsize=9,
     )
     return figure
 

@@ -6,17 +6,34 @@ from pipeline.annotations.settings import DatasetConfig
 from pipeline.settings import OptionalOutputFolder, OptionalUrl, Settings, Url
 
 
+class TruthConfig(DatasetConfig):
+    """The truth beside which predictions are drawn, where there is one."""
+
+    annotations: OptionalUrl = Field(  # type: ignore[assignment]
+        None, description="URL of the annotation file, or a glob of several; null draws predictions only"
+    )
+
+    def if_given(self) -> DatasetConfig | None:
+        """The dataset with its annotations, or None without any."""
+        return None if self.annotations is None else DatasetConfig.model_validate(self.model_dump())
+
+
 class ReportConfig(Settings):
     """Settings of jobs/report.py."""
 
     predictions: Url = Field(
         description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
     )
-    dataset: DatasetConfig
+    dataset: TruthConfig = TruthConfig()
     run: OptionalUrl = Field(None, description="URL of a TP²-DETR run, to draw what its salience heads see")
     store: OptionalUrl = Field(None, description="URL of the feature store that the run looks at")
     videos: tuple[str, ...] = Field((), description="ids of the videos to draw; none is the first by id")
     max_videos: PositiveInt = Field(8, description="videos to draw where none are named")
+    min_score: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="lowest score in timelines; null: that of best F1, or where all scores divide best",
+    )
     out: OptionalOutputFolder = Field(
         None, description="URL of the folder for the pictures; null is beside the predictions"
     )

@@ -15,13 +15,14 @@ from matplotlib.patches import Patch
 from pipeline.annotations.canonical import Annotations
 from pipeline.report.style import DPI, GREY, INK, PALETTE, STRIPE, plain
 from pipeline.segments.check import check_segments
+from pipeline.segments.threshold import ScoreThreshold
 
 # A hatch sets each further round of colours apart, and a lane carries the name of its class anyway.
 _HATCHES = ("", "////", "....", "xxxx", "||||")
 _COLUMNS = 2
 # Inches.
 _WIDTH, _PAD = 13.0, 0.1
-_TITLE_HEIGHT, _LEGEND_LINE_HEIGHT, _PANEL_MARGIN, _LANE_HEIGHT = 0.55, 0.2, 0.7, 0.36
+_TITLE_HEIGHT, _LEGEND_LINE_HEIGHT, _PANEL_MARGIN, _LANE_HEIGHT = 0.75, 0.2, 0.7, 0.36
 _SWATCH_WIDTH, _LETTER_WIDTH = 0.65, 0.075
 
 
@@ -53,9 +54,10 @@ class _Style:
 def timelines_figure(
     predictions: pa.Table,
     annotations: Annotations,
+    threshold: ScoreThreshold,
     *,
     max_videos: int = 8,
-    score_threshold: float = 0.3,
+    with_truth: bool = True,
 ) -> Figure:
     """True and predicted segments of the first `max_videos` videos of the annotations, over seconds.
 
@@ -64,14 +66,15 @@ def timelines_figure(
 
     Args:
         predictions: table with the columns of `SEGMENTS_SCHEMA`; unknown labels are left out.
-        annotations: the truth, usually of one subset.
+        annotations: the truth, usually of one subset; without truth, `predicted_videos` of the predictions.
+        threshold: predictions with a lower score are left out; the picture says so, and whence it comes.
         max_videos: at most this many panels.
-        score_threshold: predictions with a lower score are left out.
+        with_truth: whether the annotations are the truth; else predicted segments are drawn alone.
     Raises:
         InputError: a column of `predictions` is missing or unusable.
     """
     table = check_segments(predictions)
-    table = table.filter(pc.greater_equal(table["score"], score_threshold)).sort_by("score")
+    table = table.filter(pc.greater_equal(table["score"], threshold.value)).sort_by("score")
     panels = _panels(table, annotations, max_videos)
     styles = _styles(panels, annotations.labels)
 
@@ -88,14 +91,16 @@ def timelines_figure(
         layout=ConstrainedLayoutEngine(w_pad=_PAD, h_pad=0.06),
     )
     halves = figure.add_gridspec(2, 1, height_ratios=[header_height, sum(heights)])
-    shown = f"{len(panels)} of {annotations.videos.num_rows} videos"
-    summary = f"{shown}; predictions with a score of {score_threshold:g} or more"
-    _draw_header(figure.add_subfigure(halves[0]), header_height, summary, styles, legend_columns)
+    count, of_all = len(panels), annotations.videos.num_rows
+    shown = f"{count} of {of_all} videos" if count < of_all else f"{count} videos"
+    summary = f"{shown}; predictions with {threshold}"
+    header = figure.add_subfigure(halves[0])
+    _draw_header(header, header_height, summary, styles, legend_columns, with_truth)
     body = figure.add_subfigure(halves[1])
     grid = body.add_gridspec(len(heights), columns, height_ratios=heights)
     for row, (row_of_panels, num_lanes) in enumerate(zip(rows, lanes, strict=True)):
         for column, panel in enumerate(row_of_panels):
-            _draw_panel(body.add_subplot(grid[row, column]), panel, num_lanes, styles)
+            _draw_panel(body.add_subplot(grid[row, column]), panel, num_lanes, styles, with_truth)
     return figure
 
 
@@ -133,15 +138,21 @@ def _styles(panels: list[_Panel], labels: tuple[str, ...]) -> dict[str, _Style]:
 
 
 def _draw_header(
-    header: SubFigure, height: float, summary: str, styles: dict[str, _Style], legend_columns: int
+    header: SubFigure,
+    height: float,
+    summary: str,
+    styles: dict[str, _Style],
+    legend_columns: int,
+    with_truth: bool,
 ) -> None:
-    """Title, what is shown and the key to the bars in one line, the legend of classes below it."""
+    """Title and the key to the bars in one line, what is shown below it, then the legend of classes."""
     left, top = _PAD / _WIDTH, 1 - _PAD / height
-    header.text(left, top, "True and predicted actions", size=14, weight="bold", color=INK, va="top")
-    header.text(left + 3.0 / _WIDTH, top - 0.045 / height, summary, size=9.5, color=GREY, va="top")
-    key = [Patch(facecolor=GREY, edgecolor=INK, label="above: true")] + [
+    title, kind = ("True and predicted actions", "below: ") if with_truth else ("Predicted actions", "")
+    header.text(left, top, title, size=14, weight="bold", color=INK, va="top")
+    header.text(left, top - 0.3 / height, summary, size=9.5, color=GREY, va="top")
+    key = [Patch(facecolor=GREY, edgecolor=INK, label="above: true")] * with_truth + [
         Patch(facecolor=_shade(GREY, score), edgecolor=_outline(GREY), label=label)
-        for score, label in ((0.3, "below: predicted, score 0.3"), (0.6, "0.6"), (0.9, "0.9"))
+        for score, label in ((0.3, f"{kind}predicted, score 0.3"), (0.6, "0.6"), (0.9, "0.9"))
     ]
     classes = [
         Patch(facecolor=style.colour, hatch=style.hatch, edgecolor=INK, label=label)
@@ -155,18 +166,21 @@ def _draw_header(
         "handlelength": 1.6,
     }
     header.legend(handles=key, loc="upper right", bbox_to_anchor=(1 - left, top), ncols=len(key), **look)
-    below = (left, 1 - 0.45 / height)
+    below = (left, 1 - 0.65 / height)
     header.legend(handles=classes, loc="upper left", bbox_to_anchor=below, ncols=legend_columns, **look)
 
 
-def _draw_panel(axes: Axes, panel: _Panel, num_lanes: int, styles: dict[str, _Style]) -> None:
+def _draw_panel(
+    axes: Axes, panel: _Panel, num_lanes: int, styles: dict[str, _Style], with_truth: bool
+) -> None:
     """One video in an axes with room for `num_lanes`, so that lanes are equally high in all panels."""
+    below = 0.21 if with_truth else 0.0
     for index, lane in enumerate(panel.lanes):
         if index % 2 == 0:
             axes.axhspan(index - 0.5, index + 0.5, color=STRIPE, linewidth=0, zorder=0)
         style = styles[lane.label]
         _draw_bars(axes, index - 0.21, lane.true, np.ones(len(lane.true)), style, "true")
-        _draw_bars(axes, index + 0.21, lane.predicted, lane.scores, style, "predicted")
+        _draw_bars(axes, index + below, lane.predicted, lane.scores, style, "predicted")
     if not panel.lanes:
         axes.text(0.5, 0.5, "no action", transform=axes.transAxes, ha="center", va="center", color=GREY)
     axes.set_title(panel.video_id, loc="left", fontsize=10, fontweight="bold", color=INK)

@@ -1,7 +1,7 @@
 """ActivityNet results JSON: the form in which other tools exchange predicted segments."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import IO, Annotated
 
 import numpy as np
@@ -62,11 +62,14 @@ def read_results(stream: IO[bytes], name: str, video_ids: Collection[str] = ()) 
     return pa.table(columns, schema=SEGMENTS_SCHEMA)
 
 
-def write_results(table: pa.Table) -> bytes:
-    """The file's content for a table of `SEGMENTS_SCHEMA`: in each video best first."""
+def results_json(table: pa.Table, video_ids: Iterable[str] = ()) -> bytes:
+    """The file's content for a table of `SEGMENTS_SCHEMA`: in each video best first.
+
+    Videos stand in the order of `video_ids`, then of the table; one without a segment has an empty list.
+    """
     best_first = table.take(np.argsort(-table["score"].to_numpy(), kind="stable"))
     results: dict[str, list[dict[str, object]]] = {
-        video_id: [] for video_id in table["video_id"].unique().to_pylist()
+        video_id: [] for video_id in (*video_ids, *table["video_id"].unique().to_pylist())
     }
     for row in best_first.to_pylist():
         results[row["video_id"]].append(

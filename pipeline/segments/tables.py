@@ -61,6 +61,12 @@ def flatten(predictions: pa.Table) -> pa.Table:
     return pa.Table.from_batches(parts, schema=schema)
 
 
+def ordered(segments: pa.Table) -> pa.Table:
+    """A table of `SEGMENTS_SCHEMA` by video id, in each video best first: the same whatever order it comes in."""
+    keys = [("video_id", "ascending"), ("score", "descending")]
+    return segments.sort_by([*keys, *((name, "ascending") for name in ("t_start", "t_end", "label"))])
+
+
 def _flattened(predictions: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     ids, lists = predictions["video_id"], predictions["segments"]
     rows = np.repeat(np.arange(len(lists)), pc.fill_null(pc.list_value_length(lists), 0).to_numpy())

@@ -16,6 +16,7 @@ from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
 from pipeline.records import parse_record, write_record
 from pipeline.screen import terminal
+from pipeline.segments.settings import ResultsConfig
 from pipeline.splits.settings import SplitsConfig
 from pipeline.summary import Summary
 from pipeline.training.run import train
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 # What a metrics.json holds besides counts, settings and single classes, which differ from split to split.
 _SCORES = {"det_map", "seg_map", "ar_at_an", "auc", "recall_by_length"}
+_NO_RESULTS = ResultsConfig(write="never")  # who averages over splits looks at no video
 _HEADLINES = {"det_map.average": "average detection mAP", "auc": "AUC of AR@AN"}
 _HEADINGS = {"det_map.average": "mAP", "auc": "AUC"}
 
@@ -101,7 +103,13 @@ def _train_and_predict(config: SplitsConfig, split: int) -> bool:
     # What an earlier call lost is tried again: it may have been mended since, and a mean without it misleads.
     predicted = predict(
         PredictConfig(
-            run=run, store=config.store, out=out, detect=config.detect, retry_failed=True, ray=config.ray
+            run=run,
+            store=config.store,
+            out=out,
+            detect=config.detect,
+            retry_failed=True,
+            ray=config.ray,
+            results=_NO_RESULTS,
         )
     )
     if predicted.failed and not config.allow_failures:

@@ -30,6 +30,8 @@ def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(
     metrics = json.loads((out / "predictions" / "metrics.json").read_text())
     assert metrics["num_videos"] == 1
     assert 0 <= metrics["det_map"]["average"] <= 1
+    results = out / "predictions" / "results"
+    assert {path.stem for path in results.glob("*.vtt")} == set(truth["database"])
     assert (out / "timelines.png").read_bytes().startswith(b"\x89PNG")
 
     # Run again, it extracts nothing again; trained further, it predicts anew.

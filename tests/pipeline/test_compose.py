@@ -12,6 +12,7 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.inference.settings import PredictConfig
 from pipeline.keys import described_keys
+from pipeline.report.settings import ReportConfig
 from pipeline.training.settings import TrainConfig
 
 GIVEN = ["videos=/clips", "store=/store"]
@@ -45,6 +46,10 @@ def test_paths_are_taken_literally(path: str) -> None:
         ([*GIVEN, "timeline.stride=0"], "timeline.stride=0: must be greater than 0"),
         ([*GIVEN, "backbone.precision=fp8"], "backbone.precision=fp8: must be 'fp32' or 'bf16'"),
         ([*GIVEN, "chunk_frames=4"], r"chunk_frames \(4\) must be at least timeline.window \(8\)"),
+        (
+            [*GIVEN, "timeline=4"],
+            r"timeline=4: is a group of keys; give one of timeline\.fps, timeline\.stride",
+        ),
         ([*GIVEN, "embed.min_actors=3"], r"max_actors \(1\) must be at least min_actors \(3\)"),
         (["clips"], "clips: not understood; settings are given as key=value"),
     ],
@@ -76,7 +81,15 @@ def test_several_mistakes_are_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     "config_type",
-    [ExtractConfig, ImportFeaturesConfig, ExportFeaturesConfig, TrainConfig, PredictConfig, EvaluateConfig],
+    [
+        ExtractConfig,
+        ImportFeaturesConfig,
+        ExportFeaturesConfig,
+        TrainConfig,
+        PredictConfig,
+        EvaluateConfig,
+        ReportConfig,
+    ],
 )
 def test_every_key_is_described_in_a_few_words(config_type: type) -> None:
     for key, field in described_keys(config_type):

@@ -19,6 +19,7 @@ from pipeline.failures import Failure, FailureKind, replace_failures
 from pipeline.features.published.settings import ExportFeaturesConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.file_names import name_problem
 from pipeline.lease import hold
 from pipeline.outages import OutageError
 from pipeline.progress import Progress
@@ -29,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 _VIDEOS_PER_TASK = 8
 _SHOWN_CHARACTERS = 60
-# A file is written beside its place under a longer name, so a part has less than the 255 bytes of file systems.
-_MOST_PART_BYTES, _MOST_PATH_BYTES = 200, 4000
-_MOST_KEY_BYTES = 1024  # of S3 and GCS
 # What a storage says of a name that it does not take, where the rules above do not know it.
 _NAME_ERRORS = frozenset(
     {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
@@ -55,7 +53,9 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
     _claim_folder(config.out, store.spec)
     _write_facts(config.out, store)
     incomplete = {video_id for video_id, video in videos.items() if not video.complete}
-    problems = {video_id: _name_problem(config.out, video_id) for video_id in videos.keys() - incomplete}
+    problems = {
+        video_id: name_problem(config.out, video_id, ".npy") for video_id in videos.keys() - incomplete
+    }
     unnamed = [
         _unwritable(videos[video_id], f"the id {problem}")
         for video_id, problem in sorted(problems.items())
@@ -94,7 +94,7 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
 
 def npy_url(out: str, video_id: str) -> str:
     """Where the features of a video go. Raises InputError for an id that no file in the folder can have as its name."""
-    if problem := _name_problem(out, video_id):
+    if problem := name_problem(out, video_id, ".npy"):
         raise InputError(f"out={out}: video id {shortened(video_id)} {problem}")
     return storage.join(out, f"{video_id}.npy")
 
@@ -107,25 +107,6 @@ def shortened(video_id: str) -> str:
         if len(text) <= _SHOWN_CHARACTERS
         else f"{text[:_SHOWN_CHARACTERS]}... ({len(video_id)} characters)"
     )
-
-
-def _name_problem(out: str, video_id: str) -> str | None:
-    """Why no file below `out` can be named by this id."""
-    parts = f"{video_id}.npy".split("/")
-    if ".." in parts[:-1] or video_id == ".." or video_id.startswith("/"):
-        return "is a path that leads out of the folder"
-    if "\0" in video_id:
-        return "holds a NUL, which no path can"
-    if "" in parts or "." in parts:
-        return "has an empty part, of which a path keeps nothing"
-    if storage.local_path(out) is not None:
-        if max(len(part.encode()) for part in parts) > _MOST_PART_BYTES:
-            return f"has a part of more than {_MOST_PART_BYTES} bytes, the most that a file name may have"
-        if len(storage.join(storage.absolute(out), *parts).encode()) > _MOST_PATH_BYTES:
-            return f"makes a path of more than {_MOST_PATH_BYTES} bytes, the most that may be"
-    elif len(storage.resolve(storage.join(out, *parts))[1].split("/", 1)[-1].encode()) > _MOST_KEY_BYTES:
-        return f"makes an object's name of more than {_MOST_KEY_BYTES} bytes, the most that may be"
-    return None
 
 
 def npy_bytes(values: np.ndarray) -> bytes:

@@ -157,3 +157,25 @@ def segmentation_ap(predictions, truths, durations, labels, frames_per_second, s
                 precisions.append(hits / rank)
         table.append(sum(precisions) / len(precisions) if precisions else 0.0)
     return table
+
+
+def best_f1(predictions, truths, labels, threshold, union_epsilon):
+    """(score, precision, recall, F1) of the best score to keep predictions from, or None where none hits.
+
+    Rows as in `detection_map`. Each score is tried by itself, the highest first.
+    """
+    best = None
+    for score in sorted({row[4] for row in predictions}, reverse=True):
+        kept = [row for row in predictions if row[4] >= score and row[3] in labels]
+        hits = 0
+        for label in labels:
+            mine = [row for row in kept if row[3] == label]
+            true = [row for row in truths if row[3] == label]
+            hits += sum(class_outcomes(mine, true, threshold, union_epsilon))
+        if not hits:
+            continue
+        precision, recall = hits / len(kept), hits / len(truths)
+        f1 = 2 * precision * recall / (precision + recall)
+        if best is None or f1 > best[3] + 1e-12:
+            best = (score, precision, recall, f1)
+    return best

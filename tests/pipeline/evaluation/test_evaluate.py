@@ -6,11 +6,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.compose import compose_config
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate, score
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.segments.completeness import Completeness, mark_complete
 from pipeline.segments.read import read_segments
+from pipeline.settings import output_folders
 from tests.pipeline.evaluation.cases import segments_table, truth
 
 ROWS = [("v", 0.0, 10.0, "run", 0.9), ("w", 3.0, 8.0, "jump", 0.8), ("w", 40.0, 50.0, "run", 0.1)]
@@ -52,7 +54,7 @@ def test_metrics_json_is_beside_the_predictions_and_says_how_they_were_scored(tm
         *("dataset", "subset", "protocol", "protocol_changed", "class_agnostic"),
         *("num_videos", "num_truths", "num_without_predictions", "predictions_complete"),
         *("num_predictions", "ignored_video", "ignored_label"),
-        *("union_epsilon", "det_map", "per_class"),
+        *("union_epsilon", "det_map", "per_class", "best_f1"),
         *("seg_map", "seg_fps", "seg_stride", "seg_index_shift", "seg_per_class"),
         *("ar_at_an", "auc", "recall_by_length", "truths_by_length"),
     ]
@@ -67,6 +69,8 @@ def test_metrics_json_is_beside_the_predictions_and_says_how_they_were_scored(tm
     assert metrics["per_class"]["run"]["average"] == 1.0
     assert metrics["per_class"]["jump"]["average"] == pytest.approx(7 / 9)
     assert metrics["det_map"]["average"] == pytest.approx(8 / 9)
+    # with the third, which hits nothing, precision would be 2 / 3
+    assert metrics["best_f1"] == {"tiou": 0.5, "threshold": 0.8, "precision": 1.0, "recall": 1.0, "f1": 1.0}
     assert metrics["seg_fps"] == 10.0
     assert metrics["recall_by_length"]["0-3 s"] is None
     assert metrics["recall_by_length"]["3-6 s"]["0.7"] == 1.0
@@ -108,12 +112,24 @@ def test_a_folder_that_predict_has_not_finished_is_told(tmp_path, annotations, c
 
 
 def test_only_the_metrics_asked_for_are_reported_and_changes_are_named(tmp_path, annotations):
-    out = str(tmp_path / "other.json")
+    out = str(tmp_path / "other")
     run(annotations, parquet(tmp_path, ROWS), metrics=("ar_at_an",), thresholds=(0.5,), out=out)
-    metrics = json.loads((tmp_path / "other.json").read_text())
+    metrics = json.loads((tmp_path / "other" / "metrics.json").read_text())
     assert metrics["protocol_changed"] == ["thresholds"]
-    assert not {"det_map", "seg_map", "recall_by_length"} & metrics.keys()
+    assert not {"det_map", "best_f1", "seg_map", "recall_by_length"} & metrics.keys()
     assert metrics["ar_at_an"]["100"] == pytest.approx((10 + 7) / 20)  # of ten thresholds: all, and .5 to .8
+
+
+def test_out_is_a_folder_and_the_file_that_it_once_was_is_told():
+    words = ["predictions=/p", "dataset.annotations=/a", "out=/p/metrics.json"]
+    with pytest.raises(InputError) as error:
+        compose_config("evaluate", EvaluateConfig, words)
+    assert str(error.value) == (
+        "out=/p/metrics.json: is the name of a file; give the folder, in which it is called metrics.json"
+    )
+    assert output_folders(compose_config("evaluate", EvaluateConfig, [*words[:2], "out=/p/scores"])) == {
+        "out": "/p/scores"
+    }
 
 
 def test_class_names_are_printed_as_they_are(tmp_path, annotations, capsys):

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.evaluation.average_recall import AverageRecall, ProposalProtocol
+from pipeline.evaluation.best_f1 import OperatingPoint
 from pipeline.evaluation.detection_map import DetectionMAP, DetectionProtocol
 from pipeline.evaluation.length_recall import LengthRecall
 from pipeline.evaluation.metrics_table import metrics_tables
@@ -45,8 +46,9 @@ def evaluation(per_class, seg_per_class, **changes):
         "num_truths": sum(truths.values()),
         "num_without_predictions": 0,
         "predictions_complete": None,
-        "metrics": ("det_map", "seg_map", "ar_at_an", "recall_by_length"),
+        "metrics": ("det_map", "best_f1", "seg_map", "ar_at_an", "recall_by_length"),
         "detection": detection,
+        "operating_point": OperatingPoint(0.0312345, 0.5, 0.25, 1 / 3),
         "segmentation": SegmentationMAP(SegmentationProtocol(10.0, 4), seg_per_class, 0.625, 100),
         "recall": AverageRecall(
             ProposalProtocol((0.5, 1.0), 10), np.zeros((2, 10)), np.arange(10) / 10, 0.405, 6
@@ -73,12 +75,13 @@ def shown(result):
 
 
 def test_each_metric_is_shown_in_percent(result):
-    (classes, recall, lengths), text = shown(result)
+    (classes, best, recall, lengths), text = shown(result)
     assert classes == [
         ["run", "11", "50.00", "25.00", "37.50", "75.00"],
         ["jump", "2", "25.00", "0.00", "12.50", "50.00"],
         ["mean (mAP)", "13", "37.50", "12.50", "25.00", "62.50"],
     ]
+    assert best == [["0.03123", "50.00", "25.00", "33.33"]]
     assert recall == [["0.00", "40.00", "90.00", "40.50"]]  # AR@1, AR@5, AR@10, AUC
     assert lengths == [["0-3 s", "13", "50.00", "25.00", "37.50"], ["over 3 s", "0", "", "", ""]]
     assert "protocol custom (changed: thresholds)" in text
@@ -86,15 +89,23 @@ def test_each_metric_is_shown_in_percent(result):
 
 
 def test_what_was_not_asked_for_is_not_shown(result):
-    fields = {"segmentation": None, "recall": None, "by_length": None, "metrics": ("det_map",)}
+    fields = dict.fromkeys(("operating_point", "segmentation", "recall", "by_length"))
+    fields |= {"metrics": ("det_map",)}
     (classes,), _ = shown(evaluation({"run": [0.5, 0.25]}, {}, **fields))
     assert classes == [
         ["run", "11", "50.00", "25.00", "37.50"],
         ["mean (mAP)", "11", "50.00", "25.00", "37.50"],
     ]
-    fields = {"recall": None, "by_length": None, "metrics": ("seg_map",)}
+    fields = dict.fromkeys(("operating_point", "recall", "by_length")) | {"metrics": ("seg_map",)}
     (classes,), _ = shown(evaluation({"run": [0.5, 0.25]}, {"run": 0.75}, **fields))
     assert classes == [["run", "11", "75.00"], ["mean (mAP)", "11", "62.50"]]
+
+
+def test_where_nothing_hits_there_is_no_score_to_keep_from():
+    nothing = OperatingPoint(None, 0.0, 0.0, 0.0)
+    (_, best, *_), text = shown(evaluation({"run": [0.0, 0.0]}, {"run": 0.0}, operating_point=nothing))
+    assert best == [["–", "0.00", "0.00", "0.00"]]
+    assert "no prediction hits a true segment" in text
 
 
 def test_without_classes_there_is_but_one_row():

@@ -74,7 +74,10 @@ def test_the_settings_choose_another_protocol_and_change_it():
     ("word", "told"),
     [
         ("protocol=coco", "protocol=coco: must be 'thumos14', .* or 'custom'"),
-        ("metrics=[map]", "metrics.*: must be 'det_map', 'seg_map', 'ar_at_an' or 'recall_by_length'"),
+        (
+            "metrics=[map]",
+            "metrics.*: must be 'det_map', 'best_f1', 'seg_map', 'ar_at_an' or 'recall_by_length'",
+        ),
         ("metrics=[]", "metrics.*at least one"),
         ("thresholds=[]", "thresholds.*1 to 62"),
         ("thresholds=[0.5,0.5]", "thresholds.*rising"),

@@ -1,6 +1,8 @@
 """The folder of predictions after kills: each segment told once, and nothing damaged in the way."""
 
+import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from pipeline import parquet, storage
 from pipeline.detector.settings import MergeConfig
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.segments.detections import VideoDetections
+from pipeline.segments.settings import ResultsConfig
 from pipeline.segments.tables import VideoOutcome, predictions_table
 
 PROVENANCE = Provenance("run", "0", "1", 8, 4, MergeConfig())
@@ -89,6 +92,45 @@ def test_damaged_files_are_removed(tmp_path: Path, folder: str) -> None:
     assert not list(tmp_path.rglob("*.partial"))
     assert out.lacks_segments()
     assert set(out.outcomes()) == ({"a"} if folder == "predictions" else {"a", "b"})
+
+
+def _results(out: PredictionFolder) -> dict[str, list[dict[str, object]]]:
+    content: dict[str, list[dict[str, object]]] = json.loads(
+        storage.read_bytes(storage.join(out.folder("results"), "activitynet.json"))
+    )["results"]
+    return content
+
+
+def test_results_say_what_segments_say_or_are_gone(tmp_path: Path) -> None:
+    out = _folder(str(tmp_path))
+    _predict(out, "1", "a", "b")
+    out.write_segments()
+    assert out.write_results(ResultsConfig(), ["a", "b", "empty"])
+    assert {video_id: len(found) for video_id, found in _results(out).items()} == {"a": 1, "b": 1, "empty": 0}
+    assert "run 1" in (tmp_path / "results" / "a.vtt").read_text()
+    storage.remove(storage.join(out.folder("predictions"), "1.parquet"))
+    _predict(out, "2", "c")
+    out.write_segments()
+    assert out.write_results(ResultsConfig(min_score=2.0), ["c"])
+    assert list(_results(out)) == ["c"]
+    assert "-->" not in (tmp_path / "results" / "c.vtt").read_text()
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {
+        "activitynet.json",
+        "segments.csv",
+        "c.vtt",
+    }
+    assert not out.write_results(ResultsConfig(write="never"), ["c"])
+    assert not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("write", "videos", "wanted"),
+    [("auto", 1000, True), ("auto", 1001, False), ("always", 1001, True), ("never", 1, False)],
+)
+def test_results_are_for_few_videos_unless_somebody_asks(
+    write: Literal["auto", "always", "never"], videos: int, wanted: bool
+) -> None:
+    assert ResultsConfig(write=write).wanted(videos) is wanted
 
 
 def test_folders_of_an_earlier_version_are_flattened_once_more(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from pipeline.inference import predict as predict_module
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
 from pipeline.segments.completeness import Completeness, read_completeness
+from pipeline.segments.read import read_segments
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.training.optimisation import build_optimiser
 from pipeline.training.settings import OptimiserConfig, TrainConfig
@@ -109,6 +110,10 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
         BROKEN: "detector_error",
     }
     assert "truncated: ends early" in failures[INCOMPLETE]["message"]
+    results = tmp_path / "out" / "results"
+    assert summary.outputs["results"] == str(results)
+    assert read_segments(str(results / "activitynet.json")).num_rows == segments.num_rows
+    assert {path.stem for path in results.glob("*.vtt")} == rows.keys() - {BROKEN}
 
     # Until the next one has come to its end, as an earlier version or a killed job leaves it.
     (tmp_path / "out" / "complete.json").unlink()
@@ -123,8 +128,12 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
     assert not (tmp_path / "out" / "failures" / "predict.parquet").exists()
     assert set(table(tmp_path, "segments")["video_id"].to_pylist()) == {video.video_id for video in VIDEOS}
 
-    summary = predict(config(run, tmp_path))
+    assert {path.stem for path in results.glob("*.vtt")} == {video.video_id for video in VIDEOS}
+
+    summary = predict(config(run, tmp_path, **{"results.write": "never"}))
     assert (summary.done, summary.already_done, summary.failed) == (0, 7, 0)
+    assert "results" not in summary.outputs
+    assert not list(results.iterdir())
     with pytest.raises(InputError, match=r"merge\.nms_tiou was 0\.4, is 0\.9"):
         predict(config(run, tmp_path, **{"merge.nms_tiou": 0.9}))
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from models.tp2detr import TP2DETRConfig
 from pipeline import storage
+from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.one_class import FOREGROUND
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
@@ -19,9 +21,14 @@ from pipeline.errors import InputError
 from pipeline.features.store import FeatureStore
 from pipeline.report.run import report
 from pipeline.report.settings import ReportConfig
+from pipeline.report.shown import predicted_videos, shown_threshold
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 from pipeline.segments.tables import segments_table
+from pipeline.segments.threshold import ScoreThreshold
 from pipeline.training.optimisation import build_optimiser
 from pipeline.training.settings import TrainConfig
+from tests.pipeline.evaluation.cases import segments_table as segments_of
+from tests.pipeline.evaluation.cases import truth
 from tests.pipeline.synthetic import (
     SPEC,
     TINY_DETECTOR,
@@ -62,8 +69,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def predictions(archive: Path) -> str:
-    import pyarrow.parquet as pq
-
     from pipeline.detector.detect import detect_videos
 
     detector = build(TINY_DETECTOR, SPEC.dim, 1, bf16=False).eval()
@@ -89,6 +94,63 @@ def test_pictures_lie_beside_the_predictions(archive: Path, predictions: str) ->
     for url in summary.outputs.values():
         assert url.startswith(str(archive / "report"))
         assert storage.read_bytes(url).startswith(b"\x89PNG")
+
+
+def test_without_truth_predictions_are_drawn_alone(
+    archive: Path, predictions: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    words = [
+        f"run={archive / 'tp2detr'}",
+        f"store={archive / 'store'}",
+        f"out={archive / 'alone'}",
+        "min_score=0.25",
+    ]
+    summary = report(compose_config("report", ReportConfig, [f"predictions={predictions}", *words]))
+    assert set(summary.outputs) == {"timelines", "salience"}
+    assert {path.name for path in (archive / "alone").iterdir()} == {"timelines.png", "salience.png"}
+    assert "without dataset.annotations there is no truth, so confidence.png is left out" in caplog.text
+    assert summary.figures == {"timelines show": "predictions with a score of 0.25 or more (min_score)"}
+    words = [f"predictions={predictions}", "videos=[nobody]"]
+    with pytest.raises(
+        InputError, match="videos=nobody: not a video with predicted segments; there are 3, such"
+    ):
+        report(compose_config("report", ReportConfig, words))
+
+
+def test_nothing_to_draw_is_told(tmp_path: Path) -> None:
+    pq.write_table(SEGMENTS_SCHEMA.empty_table(), tmp_path / "none.parquet")
+    words = [f"predictions={tmp_path / 'none.parquet'}"]
+    with pytest.raises(
+        InputError, match=r"holds no segment, .*; give dataset\.annotations to draw the truth"
+    ):
+        report(compose_config("report", ReportConfig, words))
+
+
+SEGMENTS = segments_of([("v", 0, 10, "run", 0.4), ("v", 50, 60, "run", 0.3), ("w", 0, 30.5, "jump", 0.1)])
+
+
+def test_the_videos_of_predictions_last_as_long_as_their_segments() -> None:
+    videos = predicted_videos(SEGMENTS)
+    assert videos.labels == ("jump", "run")
+    assert videos.instances.num_rows == 0
+    assert videos.videos.select(["video_id", "duration"]).to_pylist() == [
+        {"video_id": "v", "duration": 60.0},
+        {"video_id": "w", "duration": 30.5},
+    ]
+
+
+def test_the_threshold_is_what_is_asked_for_or_of_best_f1_or_divides_best() -> None:
+    true = truth([("v", 0, 10, "run")], ["run", "jump"])
+
+    def of(min_score: float | None, annotations: Annotations, has_truth: bool) -> ScoreThreshold:
+        return shown_threshold(min_score, SEGMENTS, annotations, "custom", has_truth=has_truth)
+
+    assert of(0.2, true, True) == ScoreThreshold(0.2, "min_score")
+    assert of(None, true, True) == ScoreThreshold(0.4, "best F1 at tIoU 0.5")
+    dividing = ScoreThreshold(0.3, "where the scores divide best")
+    assert of(None, predicted_videos(SEGMENTS), False) == dividing
+    assert of(None, truth([], ["run", "jump"]), True) == dividing
 
 
 def test_what_cannot_be_drawn_is_told(archive: Path, predictions: str) -> None:

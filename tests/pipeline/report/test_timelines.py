@@ -11,8 +11,15 @@ from matplotlib.image import imread
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.errors import InputError
 from pipeline.report.style import png
-from pipeline.report.timelines import timelines_figure
+from pipeline.report.timelines import timelines_figure as drawn
 from pipeline.segments.schema import SEGMENTS_SCHEMA
+from pipeline.segments.threshold import ScoreThreshold
+
+THRESHOLD = ScoreThreshold(0.3, "best F1 at tIoU 0.5")
+
+
+def timelines_figure(found, annotations, **settings):
+    return drawn(found, annotations, THRESHOLD, **settings)
 
 
 def archive(num_videos=3, labels=("run", "jump", "swim"), duration=20.0):
@@ -127,6 +134,34 @@ def test_a_video_without_any_action_has_an_empty_panel():
     empty = Annotations(archive(1).videos, INSTANCES_SCHEMA.empty_table(), ("run",))
     axes = timelines_figure(predictions(), empty).axes[0]
     assert [text.get_text() for text in axes.texts] == ["no action"]
+
+
+def test_the_picture_says_from_which_score_on_and_why():
+    figure = timelines_figure(predictions(), archive(5), max_videos=2)
+    said = [text.get_text() for text in figure.subfigs[0].texts]
+    summary = "2 of 5 videos; predictions with a score of 0.3 or more (best F1 at tIoU 0.5)"
+    assert said == ["True and predicted actions", summary]
+
+
+def test_without_truth_predictions_have_the_lanes_for_themselves():
+    videos = Annotations(archive(2).videos, INSTANCES_SCHEMA.empty_table(), ("run", "swim"))
+    found = predictions(
+        ("v0", 1.5, 4.5, "run", 0.9), ("v0", 5.0, 6.0, "swim", 0.4), ("v0", 7.0, 8.0, "swim", 0.2)
+    )
+    figure = timelines_figure(found, videos, with_truth=False)
+    first, second = figure.axes
+    assert bars(first, "true") == []
+    assert sorted(bars(first, "predicted")) == [("run", 1.5, 4.5), ("swim", 5.0, 6.0)]
+    centres = [bar.get_y() + bar.get_height() / 2 for container in first.containers for bar in container]
+    assert centres == pytest.approx([0, 1])
+    assert [text.get_text() for text in second.texts] == ["no action"]
+    header = figure.subfigs[0]
+    assert header.texts[0].get_text() == "Predicted actions"
+    assert [text.get_text() for text in header.legends[0].get_texts()] == [
+        "predicted, score 0.3",
+        "0.6",
+        "0.9",
+    ]
 
 
 def test_an_unusable_table_is_refused():

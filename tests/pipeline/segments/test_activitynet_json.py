@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.segments.activitynet_json import read_results, write_results
+from pipeline.segments.activitynet_json import read_results, results_json
 from tests.pipeline.evaluation.cases import predicted_rows, segments_table
 
 
@@ -73,7 +73,7 @@ def test_a_video_under_both_of_its_ids_is_an_error():
 
 def test_what_is_written_is_the_toolkits_form_best_first():
     rows = [("w", 0, 1, "run", 0.1), ("v", 0, 1, "run", 0.2), ("w", 5, 6, "jump", 0.9)]
-    content = json.loads(write_results(segments_table(rows)))
+    content = json.loads(results_json(segments_table(rows)))
     assert set(content) == {"version", "results", "external_data"}
     assert content["results"] == {
         "w": [
@@ -84,8 +84,17 @@ def test_what_is_written_is_the_toolkits_form_best_first():
     }
 
 
+def test_videos_without_segments_are_in_it_where_they_are_named():
+    content = json.loads(results_json(segments_table([("w", 0, 1, "run", 0.1)]), ["a", "w", "z"]))
+    assert [(name, len(found)) for name, found in content["results"].items()] == [
+        ("a", 0),
+        ("w", 1),
+        ("z", 0),
+    ]
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(predicted_rows, max_size=20))
 def test_what_is_written_reads_back(rows):
-    back = read(write_results(segments_table(rows)).decode())
+    back = read(results_json(segments_table(rows)).decode())
     assert sorted(map(str, back.to_pylist())) == sorted(map(str, segments_table(rows).to_pylist()))

@@ -66,6 +66,7 @@ def test_every_split_is_trained_and_scored_on_its_own_classes(tmp_path: Path, ra
         assert checkpoint.config["dataset"]["zero_shot"]["split_id"] == split
         metrics = json.loads((folder / "predictions" / "metrics.json").read_text())
         assert metrics["class_agnostic"] is True
+        assert not (folder / "predictions" / "results").exists()
         scores.append(metrics["auc"])
         assert written["splits"][str(split)]["auc"] == metrics["auc"]
     assert written["mean"]["auc"] == pytest.approx(sum(scores) / 2)

@@ -1,0 +1,17 @@
+"""Find the actions in a few videos, without a cluster: python jobs/detect.py clip.mp4 run=<url>"""
+
+from pipeline.inference.settings import DetectHereConfig
+from pipeline.job import Job, Outcome
+
+
+def run(config: DetectHereConfig) -> Outcome:
+    """Find the actions in a few videos, in this process; words without a key are videos."""
+    from pipeline.inference.detect import detect  # after the settings are checked: it takes seconds
+
+    return detect(config)
+
+
+JOB = Job("detect", DetectHereConfig, run, bare="videos")
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,30 @@
+"""Settings of what people can open of the segments."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from pipeline.settings import Settings
+
+
+class ResultsConfig(Settings):
+    """Whether results/ is written beside the tables, and what its subtitles show."""
+
+    write: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="results/, for people to open; auto writes it of up to 1000 videos: nobody opens more",
+    )
+    min_score: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="lowest score in subtitles; null is where all scores divide best",
+    )
+    at_a_time: PositiveInt = Field(3, description="subtitles on the screen at once, the best ones")
+
+    def wanted(self, num_videos: int) -> bool:
+        """Whether results of so many videos are written."""
+        return self.write == "always" or (self.write == "auto" and num_videos <= MOST_VIDEOS)
+
+
+# A folder of more files is not one that people look through, and each is a request where storage is remote.
+MOST_VIDEOS = 1000
