@@ -84,7 +84,7 @@ def score(
         by_length = recall_by_length(detection.found, truth.instances, protocol.length_edges)
     return Evaluation(
         dataset=config.dataset.name,
-        subset=config.dataset.test_subset,
+        subset=truth.videos["subset"][0].as_py() if truth.videos.num_rows else config.dataset.test_subset,
         protocol=name,
         changed=changed_settings(config),
         class_agnostic=agnostic,
