@@ -19,6 +19,7 @@ from pipeline.evaluation.protocols import changed_settings, chosen_protocol
 from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.segmentation_map import segmentation_map
 from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.failures import Failure, read_failures
 from pipeline.job import terminal
 from pipeline.segments.activitynet_json import write_results
 from pipeline.segments.read import are_complete, folder_of, read_segments
@@ -43,14 +44,27 @@ def evaluate(config: EvaluateConfig) -> Summary:
         outputs["results"] = config.results_json
     for table in metrics_tables(result):
         terminal().print(table)
+    lost = _lost(config, truth if not result.class_agnostic else truth.only(truth.labels))
     return Summary(
         job="evaluate",
         unit="videos",
         total=result.num_videos,
-        done=result.num_videos,
+        done=result.num_videos - len(lost),
+        skipped=len(lost),
         outputs=outputs,
         figures=result.figures(),
+        failures=lost,
+        failures_in=f"predictions={config.predictions}",
     )
+
+
+def _lost(config: EvaluateConfig, scored: Annotations) -> list[Failure]:
+    """The scored videos that extraction or prediction has lost: nothing is found in them."""
+    ids = set(scored.videos["video_id"].to_pylist())
+    if not storage.is_folder(config.predictions):
+        return []
+    found = read_failures(storage.join(config.predictions, "failures"))
+    return list({failure.video_id: failure for failure in found if failure.video_id in ids}.values())
 
 
 def score(

@@ -95,10 +95,8 @@ def _predict(
     if pending or out.lacks_segments():
         out.write_segments()
     outcomes = out.outcomes()
-    failures = [
-        *unusable.values(),
-        *(_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])),
-    ]
+    failed = [_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])]
+    failures = [*failed, *unusable.values()]
     out.write_failures(failures)
     videos = len(complete) + len(unusable)
     mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
@@ -110,7 +108,8 @@ def _predict(
         total=videos,
         done=done,
         already_done=videos - done - len(failures),
-        failed=len(failures),
+        skipped=len(unusable),
+        failed=len(failed),
         outputs={
             name: out.folder(name) for name in ("predictions", "segments", *["failures"] * bool(failures))
         },
@@ -118,6 +117,8 @@ def _predict(
         if pending
         else {},
         allow_failures=config.allow_failures,
+        failures=failures,
+        failures_in=f"predictions={out.url}",
     )
 
 
