@@ -28,6 +28,25 @@ def test_presets_defaults_and_overrides_compose() -> None:
     assert config.chunk_frames == 512
 
 
+def test_steps_of_windows_follow_their_length() -> None:
+    words = ["store=/s", "run=/r", "dataset.annotations=/a"]
+    windows = compose_config("train", TrainConfig, [*words, "windows.length=256"]).windows
+    assert (windows.train_step, windows.test_step) == (64, 192)
+    given = compose_config(
+        "train", TrainConfig, [*words, "windows.length=256", "windows.train_step=7"]
+    ).windows
+    assert (given.train_step, given.test_step) == (7, 192)
+
+
+@pytest.mark.parametrize("model", [None, "deformable_detr_tiny", "tp2detr_tiny"])
+def test_the_preset_for_small_data_takes_any_detector(model: str | None) -> None:
+    words = ["experiment=small", "store=/s", "run=/r", "dataset.annotations=/a"]
+    config = compose_config("train", TrainConfig, words if model is None else [*words, f"model={model}"])
+    assert config.model.name == (model.removesuffix("_tiny") if model else "dualdetr")
+    assert (config.windows.length, config.windows.train_step, config.windows.test_step) == (64, 6, 32)
+    assert max(config.optimiser.drop_epochs) < config.optimiser.epochs
+
+
 @pytest.mark.parametrize(
     "path",
     [
