@@ -13,18 +13,27 @@ from typing import Any, TypeVar
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from models.detectors import DETECTORS
 from pipeline.errors import InputError
 from pipeline.keys import default_tree, described_keys, fields_of, group_of, name_of
+from pipeline.words import as_override
 
 CONFIG_DIR = Path(__file__).resolve().parents[1] / "configs"
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
+
+# What pydantic calls a value that is no group, and values of a form that it names by Python's.
+_GROUP_EXPECTED = ("model_type", "model_attributes_type", "dataclass_type")
+_FORMS = {
+    "tuple_type": "must be a list in brackets, such as [1,2]",
+    "dict_type": "must be a mapping, such as {name: 1}",
+}
 
 
 def compose_config(job: str, config_type: type[ConfigType], overrides: Sequence[str]) -> ConfigType:
@@ -42,7 +51,8 @@ def compose_config(job: str, config_type: type[ConfigType], overrides: Sequence[
 
 def compose_values(job: str, config_type: type[BaseModel], overrides: Sequence[str]) -> dict[str, Any]:
     """The composed values before they are checked; required keys without a value are absent."""
-    words = [_quoted(word, config_type) for word in overrides]
+    fields = dict(described_keys(config_type))
+    words = [_override(word, job, fields) for word in overrides]
     store = ConfigStore.instance()
     store.store(name=f"{job}_defaults", node=default_tree(config_type))
     for name, kind in DETECTORS.items():
@@ -79,17 +89,14 @@ def group_options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
 
 
-def _quoted(word: str, config_type: type[BaseModel]) -> str:
-    """The word as Hydra must see it: a text is taken literally, for paths hold commas, globs and brackets."""
+def _override(word: str, job: str, fields: dict[str, FieldInfo]) -> str:
+    """The word as Hydra must see it. Raises InputError where it is none, or its preset has no possible name."""
     key, equals, value = word.partition("=")
-    if not equals:
+    if not equals or not re.fullmatch(r"[+~]{0,2}[\w./@-]+", key):
         raise InputError(f"{word}: not understood; settings are given as key=value (--help lists the keys)")
-    field = dict(described_keys(config_type)).get(key)
-    literal = field is not None and field.annotation in (str, str | None) and value not in ("null", "???")
-    if not literal or value[:1] in ("'", '"'):
-        return word
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    return f"{key}='{escaped}'"
+    if key in preset_groups(job) and not re.fullmatch(r"[\w/-]+", value):
+        raise InputError(f"{word}: must be one name; choose from {', '.join(group_options(key)) or 'none'}")
+    return as_override(word, fields.get(key))
 
 
 def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +110,17 @@ def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
 def _explain(error: Exception, config_type: type[BaseModel]) -> str:
     """One line for what Hydra or OmegaConf refused."""
     text = str(error)
+    if isinstance(error, OverrideParseException):
+        rules = (
+            "a list is [1,2], a mapping {name: 1}, and other text stands in double quotes inside single ones"
+        )
+        return f"{error.override}: cannot be read; {rules}: '{error.override.partition('=')[0]}=\"a b\"'"
+    several = re.search(r"Ambiguous value for argument '(.*?)'\s", text)
+    if several:
+        return f"{several[1]}: is more than one value; give one, or a list in brackets"
+    merged = re.search(r"Error merging override (.*)", text)
+    if merged:
+        return _group_word(merged[1], config_type) or f"{merged[1]}: is no value of this key"
     unknown = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
     if unknown:
         return _unknown_key(unknown.group(1) or unknown.group(2), config_type)
@@ -115,6 +133,8 @@ def _explain(error: Exception, config_type: type[BaseModel]) -> str:
 
 def _unknown_key(key: str, config_type: type[BaseModel]) -> str:
     keys = [name for name, _ in described_keys(config_type)]
+    if (as_group := _group_word(key, config_type)) is not None:
+        return as_group
     if key in keys:
         return f"{key}: unknown key here; only {' and '.join(_owners(key, config_type))} has it"
     near = difflib.get_close_matches(key, keys, n=1) or difflib.get_close_matches(
@@ -122,6 +142,13 @@ def _unknown_key(key: str, config_type: type[BaseModel]) -> str:
     )
     hint = f"did you mean {near[0]}?" if near else "--help lists the keys"
     return f"{key}: unknown key; {hint}"
+
+
+def _group_word(word: str, config_type: type[BaseModel]) -> str | None:
+    """What to say of a word, or a key, that names a whole group of keys; None of any other."""
+    group = word.partition("=")[0]
+    inner = [name for name, _ in described_keys(config_type) if name.startswith(f"{group}.")]
+    return f"{group}: is a group of keys; set them one by one, such as {inner[0]}" if inner else None
 
 
 def _owners(key: str, config_type: type[BaseModel]) -> list[str]:
@@ -145,15 +172,21 @@ def _explain_detail(detail: ErrorDetails, config_type: type[BaseModel]) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         return f"{key}.name={context['tag']}: must be one of {context['expected_tags']}"
-    if detail["type"] in ("model_type", "dataclass_type"):
-        inner = [name for name, _ in described_keys(config_type) if name.startswith(f"{key}.")]
-        return f"{key}={detail['input']}: is a group of keys; give one of {', '.join(inner)}"
+    if detail["type"] in _GROUP_EXPECTED and (told := _group_word(key, config_type)):
+        return told
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = _FORMS.get(detail["type"], message)
     if not key:
         return message
     if isinstance(detail["input"], dict):  # of a whole group, whose message names the key
         return f"{key}.{message}" if re.match(r"\w+=", message) else f"{key}: {message}"
+    if isinstance(detail["input"], list | tuple) and not all(map(_is_plain, detail["input"])):
+        return f"{key}: {message}"
     return f"{key}={detail['input']}: {message}"
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list | tuple)
 
 
 def _dotted(loc: tuple[int | str, ...], config_type: type[BaseModel]) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from pipeline import parquet, storage
+from pipeline.errors import InputError
 
 
 class FailureKind(StrEnum):
@@ -57,6 +58,22 @@ def failures_table(failures: Sequence[Failure]) -> pa.Table:
         for f in failures
     ]
     return pa.Table.from_pylist(rows, schema=FAILURES_SCHEMA)
+
+
+def read_failures(folder: str) -> list[Failure]:
+    """All rows of a `failures/` folder; none where there is no folder.
+
+    Raises InputError naming a file that is damaged, or has kinds that this version does not know.
+    """
+    found = []
+    for url in parquet.list_parquet(folder):
+        for row in parquet.read_table(url).to_pylist():
+            if row["kind"] not in set(FailureKind):
+                raise InputError(
+                    f"{url}: has a failure of kind {row['kind']!r}, by another version of raytad; use that"
+                )
+            found.append(Failure(**row | {"kind": FailureKind(row["kind"])}))
+    return found
 
 
 def replace_failures(url: str, failures: Sequence[Failure]) -> None:

@@ -47,13 +47,37 @@ def walk(fs: fsspec.AbstractFileSystem, folder: str, depth: int | None = None) -
 
 
 def match(fs: fsspec.AbstractFileSystem, pattern: str) -> Iterator[FoundFile]:
-    """The files whose path matches a pattern with `*`, `?`, `[...]` or `**`. Raises what `walk` raises."""
+    """The files whose path matches a pattern with `*`, `?`, `[...]` or `**`; raises what `walk` raises.
+
+    Leading folders that exist as they are written stand for themselves. In what follows, brackets are themselves where
+    a file is called so (`[2019]*/x.mp4`), and only otherwise a choice of characters.
+    """
+    fixed = fixed_parts(fs, pattern)
     parts = pattern.split("/")
-    fixed = next((index for index, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1)
     folder = "/".join(parts[:fixed]) or "/"
-    depth = None if any("**" in part for part in parts) else len(parts) - fixed
-    matches = re.compile(glob_translate(pattern)).match
-    return (file for file in walk(fs, folder, depth) if matches(file.path))
+    depth = None if any("**" in part for part in parts[fixed:]) else len(parts) - fixed
+    rest = "/".join(parts[fixed:])
+    start = "/".join(_MAGIC.sub(r"[\g<0>]", part) for part in parts[:fixed])
+    readings = [
+        re.compile(glob_translate(f"{start}/{reading}" if fixed else reading)).match
+        for reading in (rest.replace("[", "[[]"), rest)
+    ]
+    literal, chosen = [], []
+    for file in walk(fs, folder, depth):
+        if readings[0](file.path):
+            literal.append(file)
+        elif readings[1](file.path):
+            chosen.append(file)
+    return iter(literal or chosen)
+
+
+def fixed_parts(fs: fsspec.AbstractFileSystem, pattern: str) -> int:
+    """How many leading folders of a pattern stand for themselves: they have no `*?[`, or exist as they are written."""
+    parts = pattern.split("/")
+    for index, part in enumerate(parts[:-1]):
+        if _MAGIC.search(part) and not fs.isdir("/".join(parts[: index + 1])):
+            return index
+    return len(parts) - 1
 
 
 def look_at(fs: fsspec.AbstractFileSystem, path: str) -> FoundFile:

@@ -154,7 +154,7 @@ def list_files(url: str, depth: int | None = None) -> list[StoredFile]:
 
 
 def glob_files(pattern: str) -> list[StoredFile]:
-    """The files that match a pattern with `*`, `?`, `[...]` or `**`, sorted by URL; raises as `list_files` does."""
+    """The files that match a pattern (`listing.match`), sorted by URL; raises as `list_files` does."""
     fs, path = resolve(pattern)
 
     def matched() -> list[StoredFile]:

@@ -19,6 +19,7 @@ from pipeline.features.published.settings import ExportFeaturesConfig, ImportFea
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.inference.settings import PredictConfig
 from pipeline.keys import choices_of, described_keys
+from pipeline.lost.settings import FailuresConfig
 from pipeline.report.settings import ReportConfig
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.splits.settings import SplitsConfig
@@ -34,6 +35,7 @@ JOBS = {
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
     "demo": DemoConfig,
+    "failures": FailuresConfig,
 }
 SCHEMAS = {
     "plan": PLAN_SCHEMA,

@@ -39,5 +39,7 @@ def _dotted(location: list[int | str]) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -9,6 +9,9 @@ from pipeline.settings import Settings
 
 Rivals = Literal["windows", "overlaps", "all"]
 
+# Parts of a window's length: 32 and 96 of 128 snippets, the steps of GAP's windows.
+_USUAL_STEPS = {"train_step": 0.25, "test_step": 0.75}
+
 
 class WindowConfig(Settings):
     """How videos are cut into a detector's windows, in snippets."""
@@ -17,11 +20,11 @@ class WindowConfig(Settings):
         "sliding", description="sliding windows; or a video at a time: as it is, or rescaled to length"
     )
     length: PositiveInt = Field(128, description="snippets in a window; without meaning for mode=whole")
-    train_step: PositiveInt = Field(
-        32, description="snippets between training windows; 0.25 or 1.0 is a part of length (1 - overlap)"
+    train_step: PositiveInt = Field(  # type: ignore[assignment]
+        None, description="snippets between training windows; 0.5 or 1.0 is a part of length, null is 0.25"
     )
-    test_step: PositiveInt = Field(
-        96, description="snippets between test windows; 0.25 or 1.0 is a part of length (1 - overlap)"
+    test_step: PositiveInt = Field(  # type: ignore[assignment]
+        None, description="snippets between test windows; 0.5 or 1.0 is a part of length, null is 0.75"
     )
     train_last: Literal["shift", "pad"] = Field(
         "shift", description="last training window of a video: shifted left until full, or short and padded"
@@ -47,17 +50,19 @@ class WindowConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _steps_in_snippets(cls, values: Any) -> Any:
-        """Steps given as part of the window's length become snippets: 1.0 is all of it, and 1 is one snippet."""
+        """Steps given as part of the window's length, or not at all, become snippets: 1.0 is all of it."""
         if not isinstance(values, dict):
             return values
         length = values.get("length", cls.model_fields["length"].default)
-        known = isinstance(length, int | float) and length >= 1
-        parts = {
-            name: max(1, round(values[name] * length))
-            for name in ("train_step", "test_step")
-            if known and isinstance(values.get(name), float) and 0 < values[name] <= 1
+        if not (isinstance(length, int | float) and length >= 1):
+            length = 1  # which is refused by itself
+        steps = {
+            name: part if values.get(name) is None else values[name] for name, part in _USUAL_STEPS.items()
         }
-        return values | parts
+        return values | {
+            name: max(1, round(step * length)) if isinstance(step, float) and 0 < step <= 1 else step
+            for name, step in steps.items()
+        }
 
     @model_validator(mode="after")
     def _windows_leave_no_gap(self) -> "WindowConfig":
@@ -90,7 +95,7 @@ class DetectorSettings(Settings):
     """What prediction needs of a run; all else in a run's settings is training's own."""
 
     model: DetectorConfig = Field(discriminator="name", description="a detector and its hyper-parameters")
-    windows: WindowConfig = WindowConfig()
+    windows: WindowConfig = Field(default_factory=WindowConfig)  # whose steps follow its length
     merge: MergeConfig = MergeConfig()
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
 

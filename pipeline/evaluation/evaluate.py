@@ -20,6 +20,7 @@ from pipeline.evaluation.protocols import changed_settings, chosen_protocol
 from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.segmentation_map import segmentation_map
 from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.failures import Failure, read_failures
 from pipeline.screen import terminal
 from pipeline.segments.activitynet_json import results_json
 from pipeline.segments.read import are_complete, folder_of, read_segments
@@ -44,14 +45,27 @@ def evaluate(config: EvaluateConfig) -> Summary:
         outputs["results"] = config.results_json
     for table in metrics_tables(result):
         terminal().print(table)
+    lost = _lost(config, truth if not result.class_agnostic else truth.only(truth.labels))
     return Summary(
         job="evaluate",
         unit="videos",
         total=result.num_videos,
-        done=result.num_videos,
+        done=result.num_videos - len(lost),
+        skipped=len(lost),
         outputs=outputs,
         figures=result.figures(),
+        failures=lost,
+        failures_in=f"predictions={config.predictions}",
     )
+
+
+def _lost(config: EvaluateConfig, scored: Annotations) -> list[Failure]:
+    """The scored videos that extraction or prediction has lost: nothing is found in them."""
+    ids = set(scored.videos["video_id"].to_pylist())
+    if not storage.is_folder(config.predictions):
+        return []
+    found = read_failures(storage.join(config.predictions, "failures"))
+    return list({failure.video_id: failure for failure in found if failure.video_id in ids}.values())
 
 
 def score(
@@ -87,7 +101,7 @@ def score(
         by_length = recall_by_length(detection.found, truth.instances, protocol.length_edges)
     return Evaluation(
         dataset=config.dataset.name,
-        subset=config.dataset.test_subset,
+        subset=truth.videos["subset"][0].as_py() if truth.videos.num_rows else config.dataset.test_subset,
         protocol=name,
         changed=changed_settings(config),
         class_agnostic=agnostic,

@@ -1,10 +1,10 @@
 """What a store's writer lost, as one row a video in `<store>/failures/`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from pipeline import parquet, storage
-from pipeline.failures import Failure, FailureKind, replace_failures
+from pipeline.failures import Failure, FailureKind, read_failures, replace_failures
 from pipeline.features.store import FeatureStore, VideoFeatures
 
 
@@ -22,6 +22,18 @@ def record_failures(store: FeatureStore, videos: Mapping[str, VideoFeatures], st
         if not video.complete and video.video_id not in told
     ]
     replace_failures(url, lost)
+
+
+def lost_videos(store: FeatureStore, video_ids: Collection[str]) -> list[Failure]:
+    """Why each of these videos, which the store lacks or has in part, is lost, in their order."""
+    told = {failure.video_id: failure for failure in read_failures(store.folder("failures"))}
+    lost = []
+    for video_id in video_ids:
+        if failure := told.get(video_id):
+            lost.append(failure)
+        elif video := store.index().get(video_id):
+            lost.append(_failure_of(video, "extract"))
+    return lost
 
 
 def _failure_of(video: VideoFeatures, stage: str) -> Failure:

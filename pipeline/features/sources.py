@@ -4,7 +4,7 @@ import posixpath
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from pipeline import storage
+from pipeline import listing, storage
 from pipeline.errors import InputError
 from pipeline.features.manifest import is_manifest, read_manifest
 
@@ -40,10 +40,10 @@ class VideoSource:
 def list_videos(videos: str) -> list[VideoSource]:
     """The videos that `videos` names, sorted by id.
 
-    A folder is searched for video files at any depth; an id is the path below the folder (or below the fixed part
-    of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`) has a column `uri` and may have one
-    `video_id`, both read as text; a `.txt` is a list of URIs. Relative URIs are meant from the manifest's folder, and
-    where there are no ids they are the names of the files without suffixes.
+    What is there as it is written is no glob. A folder is searched for video files at any depth; an id is the path
+    below the folder (or below the fixed part of a glob) without its suffix. A manifest (`.parquet`, `.csv`, `.jsonl`)
+    has a column `uri` and may have one `video_id`, both read as text; a `.txt` is a list of URIs. Relative URIs are
+    meant from the manifest's folder, and where there are no ids they are the names of the files without suffixes.
 
     Raises:
         InputError: nothing there, no video in it, a malformed manifest, or two files with one id.
@@ -64,11 +64,16 @@ def list_videos(videos: str) -> list[VideoSource]:
     return _unique(sources, videos)
 
 
+def pattern_root(pattern: str) -> str:
+    """The folder below which a glob looks: its leading folders that stand for themselves."""
+    fs, path = storage.resolve(pattern)
+    below = path.count("/") + 1 - listing.fixed_parts(fs, path)
+    first, chain, target = storage.absolute(pattern).partition("::")
+    return ("/".join(first.split("/")[:-below]) or "/") + chain + target
+
+
 def _from_glob(pattern: str) -> list[VideoSource]:
-    first, chain, target = pattern.partition("::")
-    fixed = first[: min(first.index(character) for character in "*?[" if character in first)]
-    root = (posixpath.dirname(fixed) or ".") + chain + target
-    return _from_files(root, storage.glob_files(pattern))
+    return _from_files(pattern_root(pattern), storage.glob_files(pattern))
 
 
 def _from_files(root: str, files: list[storage.StoredFile]) -> list[VideoSource]:

@@ -106,8 +106,8 @@ def detect(config: DetectHereConfig) -> DetectedVideos:
         done=len(video_ids),
         failed=len(failures),
         outputs={"results": out} if writes else {},
-        figures={failure.video_id: f"{failure.kind}: {failure.message}" for failure in failures},
         allow_failures=config.allow_failures,
+        failures=failures,
     )
     return DetectedVideos(segments, video_ids, threshold, config.rows, summary)
 

@@ -102,10 +102,8 @@ def _predict(
     has_results = out.write_results(
         config.results, [each for each, error in outcomes.items() if error is None]
     )
-    failures = [
-        *unusable.values(),
-        *(_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])),
-    ]
+    failed = [_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])]
+    failures = [*failed, *unusable.values()]
     out.write_failures(failures)
     videos = len(complete) + len(unusable)
     mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
@@ -117,7 +115,8 @@ def _predict(
         total=videos,
         done=done,
         already_done=videos - done - len(failures),
-        failed=len(failures),
+        skipped=len(unusable),
+        failed=len(failed),
         outputs={
             name: out.folder(name)
             for name in (
@@ -131,6 +130,8 @@ def _predict(
         if pending
         else {},
         allow_failures=config.allow_failures,
+        failures=failures,
+        failures_in=f"predictions={out.url}",
     )
 
 

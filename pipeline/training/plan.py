@@ -1,6 +1,7 @@
 """What a run will train on: annotated videos matched with the store, cut into labelled windows."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,8 @@ from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.one_class import as_one_class
 from pipeline.annotations.read import read_subset
 from pipeline.errors import InputError
+from pipeline.failures import Failure
+from pipeline.features.failures import lost_videos
 from pipeline.features.recipe import read_recipe
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.training.settings import TrainConfig
@@ -26,18 +29,22 @@ class TrainingPlan:
         store: the features.
         videos: the training videos, complete in the store.
         windows: the training windows with their targets.
-        labels: class names in the order of the class indices.
+        truth: the training subset.
+        labels: class names in the order of the class indices, those of `truth`.
         validation: what to validate on, or None.
         recipe: how features like the store's can be made again, where that is known.
+        lost: the annotated videos, of training and validation, that extraction has lost.
     """
 
     config: TrainConfig
     store: FeatureStore
     videos: tuple[VideoFeatures, ...]
     windows: tuple[LabelledWindow, ...]
+    truth: Annotations
     labels: tuple[str, ...]
     validation: ValidationSet | None
     recipe: dict[str, Any] | None = None
+    lost: tuple[Failure, ...] = ()
 
 
 def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
@@ -61,14 +68,17 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
             f"dataset.annotations={dataset.annotations}: no training window shows an action; look at "
             "dataset.train_subset, windows.length and windows.min_visible"
         )
+    validation = _validation_set(config, store, truth.labels) if config.validate_every else None
     return TrainingPlan(
         config=config,
         store=store,
         videos=tuple(videos),
         windows=tuple(windows),
+        truth=truth,
         labels=truth.labels,
-        validation=_validation_set(config, store, truth.labels) if config.validate_every else None,
+        validation=validation,
         recipe=read_recipe(store.url),
+        lost=tuple(_lost(store, [truth, validation.truth] if validation else [truth])),
     )
 
 
@@ -102,6 +112,14 @@ def _usable(truth: Annotations, store: FeatureStore, subset: str) -> list[VideoF
         _example(incomplete),
     )
     return usable
+
+
+def _lost(store: FeatureStore, truths: Sequence[Annotations]) -> list[Failure]:
+    """The annotated videos of which the store knows that they, or parts of them, are lost."""
+    index = store.index()
+    annotated = {video_id for truth in truths for video_id in truth.videos["video_id"].to_pylist()}
+    missing = sorted(one for one in annotated if one not in index or not index[one].complete)
+    return lost_videos(store, missing) if missing else []
 
 
 def _example(video_ids: list[str]) -> str:

@@ -14,6 +14,7 @@ from pipeline.features.store import FeatureStore
 from pipeline.lease import hold
 from pipeline.outages import OutageError
 from pipeline.summary import Summary
+from pipeline.training.hints import training_hints
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.ray_trainer import build_trainer
 from pipeline.training.resume import check_continues
@@ -49,6 +50,8 @@ def _train(config: TrainConfig, plan: TrainingPlan) -> Summary:
             config.run,
             config.workers,
         )
+        for hint in training_hints(plan):
+            logger.warning("%s", hint)
         storage.write_bytes(
             storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode()
         )
@@ -65,7 +68,9 @@ def _train(config: TrainConfig, plan: TrainingPlan) -> Summary:
         done=config.optimiser.epochs - begun,
         already_done=begun,
         outputs={"checkpoint": last.url, "metrics": metrics},
-        figures=_figures(last),
+        figures=_figures(last) | _skipped(plan),
+        failures=plan.lost,
+        failures_in=f"store={config.store}",
     )
 
 
@@ -138,6 +143,10 @@ def _best(last: CheckpointInfo) -> dict[str, float] | None:
     """The epoch of the best det-mAP; it predicts only when asked for, since the truth chose it."""
     validated = [figures for figures in last.progress.history if "det_map" in figures]
     return max(validated, key=lambda figures: figures["det_map"], default=None)
+
+
+def _skipped(plan: TrainingPlan) -> dict[str, str]:
+    return {"skipped": f"{len(plan.lost)} videos (lost before this job)"} if plan.lost else {}
 
 
 def _figures(last: CheckpointInfo) -> dict[str, str]:

@@ -17,9 +17,10 @@ PROGRAM = """
 import runpy, sys, time
 import pipeline.cluster.watch as ray_watch
 import pipeline.features.published.importing as importing
+from pipeline import screen
 ray_watch._ROOM_TO_GO_ON = int(sys.argv.pop(1))
 def waiting(*arguments):
-    print("running", flush=True)
+    screen.terminal().print("running")
     time.sleep(120)
 importing._run_graph = waiting
 sys.argv = sys.argv[1:]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.compose import compose_config
+from pipeline.demo.settings import DemoConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.features.extraction.settings import ExtractConfig
@@ -27,12 +28,90 @@ def test_presets_defaults_and_overrides_compose() -> None:
     assert config.chunk_frames == 512
 
 
+def test_steps_of_windows_follow_their_length() -> None:
+    words = ["store=/s", "run=/r", "dataset.annotations=/a"]
+    windows = compose_config("train", TrainConfig, [*words, "windows.length=256"]).windows
+    assert (windows.train_step, windows.test_step) == (64, 192)
+    given = compose_config(
+        "train", TrainConfig, [*words, "windows.length=256", "windows.train_step=7"]
+    ).windows
+    assert (given.train_step, given.test_step) == (7, 192)
+
+
+@pytest.mark.parametrize("model", [None, "deformable_detr_tiny", "tp2detr_tiny"])
+def test_the_preset_for_small_data_takes_any_detector(model: str | None) -> None:
+    words = ["experiment=small", "store=/s", "run=/r", "dataset.annotations=/a"]
+    config = compose_config("train", TrainConfig, words if model is None else [*words, f"model={model}"])
+    assert config.model.name == (model.removesuffix("_tiny") if model else "dualdetr")
+    assert (config.windows.length, config.windows.train_step, config.windows.test_step) == (64, 6, 32)
+    assert max(config.optimiser.drop_epochs) < config.optimiser.epochs
+
+
 @pytest.mark.parametrize(
-    "path", ["/a,b (1)/[x]/*.mp4", "it's", "a=b", "back\\slash", "é ü", "a\\'b", "s3://bucket/k"]
-)
+    "path",
+    [
+        "/a,b (1)/[x]/*.mp4", "it's", "a=b", "back\\slash", "é ü", "a\\'b", "s3://bucket/k", "end\\", "a'\\", "'tis",
+        "[2019] tour", "{a: 1}", "#1", "/x/${y}/$z", "\\${y}", 'say "x"', "a\tb", "~a", "'a'b'",
+    ],
+)  # fmt: skip
 def test_paths_are_taken_literally(path: str) -> None:
     expected = path if "://" in path else os.path.abspath(path)
     assert compose_config("extract", ExtractConfig, [f"videos={path}", "store=s"]).videos == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ("[a#1,b=2,c d]", ("a#1", "b=2", "c d")),
+        ("[001,1e5,true,null]", ("001", "1e5", "true", "null")),
+        ("video_1", ("video_1",)),
+        ("a, b", ("a", "b")),
+        ("[]", ()),
+        ("['a,b',c]", ("a,b", "c")),
+        ("[a\\,b,c]", ("a,b", "c")),
+        ("[it's,\"'tis\",'say \"x\"']", ("it's", "'tis", 'say "x"')),
+        ("[My Video [a,b] (1),x]", ("My Video [a,b] (1)", "x")),
+        ("[x[1,y]", ("x[1", "y")),
+        ("[a\\b,${c},*?]", ("a\\b", "${c}", "*?")),
+        ("'a,b'", ("a,b",)),
+    ],
+)
+def test_lists_of_texts_need_no_quotes(value: str, ids: tuple[str, ...]) -> None:
+    words = ["predictions=/p", "dataset.annotations=/a", f"videos={value}"]
+    assert compose_config("report", ReportConfig, words).videos == ids
+
+
+def test_words_for_the_training_of_the_demo_are_words() -> None:
+    words = "words=[optimiser.drop_epochs=[3,5],model.dim=64]"
+    assert compose_config("demo", DemoConfig, [words]).words == (
+        "optimiser.drop_epochs=[3,5]",
+        "model.dim=64",
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("dataset.exclude=['a]", "dataset.exclude=['a]: a ' begins an item and does not end it; write"),
+        ("seed=1#2", "seed=1#2: must be a valid integer"),
+        ("seed=1,2", "seed=1,2: must be a valid integer"),
+        ("optimiser.drop_epochs=3", "optimiser.drop_epochs=3: must be a list in brackets, such as [1,2]"),
+        ("optimiser.drop_epochs=[3", "optimiser.drop_epochs=[3: cannot be read; a list is [1,2]"),
+        ("optimiser.drop_epochs=[{a: 1}]", "optimiser.drop_epochs.0: must be a valid integer"),
+        ("optimiser=5", "optimiser: is a group of keys; set them one by one, such as optimiser.lr"),
+        ("windows={a: {b: 1}}", "windows: is a group of keys; set them one by one, such as windows.mode"),
+        ("loss=3", "loss: is a group of keys; set them one by one, such as loss.name"),
+        ("model=[1]", "model=[1]: must be one name; choose from deformable_detr, "),
+        ("dataset=custom,demo", "dataset=custom,demo: must be one name; choose from activitynet, "),
+        ("my key=1", "my key=1: not understood; settings are given as key=value"),
+    ],
+)
+def test_what_cannot_be_read_is_a_line_without_dumps(word: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        compose_config("train", TrainConfig, ["store=/s", "run=/r", "dataset.annotations=/a", word])
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert "{'" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +127,7 @@ def test_paths_are_taken_literally(path: str) -> None:
         ([*GIVEN, "chunk_frames=4"], r"chunk_frames \(4\) must be at least timeline.window \(8\)"),
         (
             [*GIVEN, "timeline=4"],
-            r"timeline=4: is a group of keys; give one of timeline\.fps, timeline\.stride",
+            r"timeline: is a group of keys; set them one by one, such as timeline\.fps",
         ),
         ([*GIVEN, "embed.min_actors=3"], r"max_actors \(1\) must be at least min_actors \(3\)"),
         (["clips"], "clips: not understood; settings are given as key=value"),

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.failures import Failure, FailureKind
 from pipeline.job import Job, show_help
 from pipeline.outputs import check_output
 from pipeline.screen import terminal
@@ -39,6 +40,41 @@ def test_a_summary_shows_paths_and_figures_as_they_are(
     assert ["failed", "2"] in cells
     assert ["class [/x]", "[b]"] in cells
     assert ["[store]", PATH] in cells
+
+
+def shown_of(summary: Summary) -> list[str]:
+    console = Console(file=io.StringIO(), width=160, markup=False)
+    summary.show(console)
+    return console.file.getvalue().splitlines()
+
+
+def test_what_was_lost_is_named_under_the_summary() -> None:
+    failures = [
+        Failure(f"video [{n}]", None, "extract", FailureKind.TRUNCATED, f"chunk {n}\nends " + "early " * 40)
+        for n in range(13)
+    ]
+    lines = shown_of(
+        Summary("x", "videos", total=14, done=1, failed=13, failures=failures, failures_in="store=/my data/s")
+    )
+    named = [line for line in lines if line.startswith("video [")]
+    assert len(named) == 10
+    assert named[0].split()[:7] == ["video", "[0]", "truncated", "chunk", "0", "ends", "early"]
+    assert all(line.rstrip().endswith("...") and len(line) < 160 for line in named)
+    assert lines[-1] == "and 3 more: raytad failures 'store=/my data/s'"
+    few = shown_of(
+        Summary("x", "videos", total=2, done=0, failed=2, failures=failures[:2], failures_in="store=/s")
+    )
+    assert not any(line.startswith("and ") for line in few)
+
+
+def test_what_an_earlier_job_lost_is_skipped_and_counts_as_no_loss_of_this_one() -> None:
+    summary = Summary("predict", "videos", total=5, done=2, already_done=1, skipped=2)
+    assert summary.exit_status == 0
+    assert any("skipped" in line and "2 (lost before this job)" in line for line in shown_of(summary))
+    assert not any("skipped" in line for line in shown_of(replace(summary, total=3, skipped=0)))
+    with pytest.raises(ValueError, match="do not reconcile with 2 done, 1 already done, 2 skipped, 1 failed"):
+        replace(summary, failed=1)
+    assert replace(summary, total=6, failed=1).exit_status == 3
 
 
 def test_the_console_of_jobs_prints_anything(capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,3 +134,25 @@ def test_memory_filesystems_are_listed_too() -> None:
     fs = fsspec.filesystem("memory")
     fs.pipe_file("/listing/a/b", b"1")
     assert [file.url for file in storage.list_files("memory://listing")] == ["memory:///listing/a/b"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("[2019] tour/*.mp4", ["[2019] tour/[x]1.mp4", "[2019] tour/a.mp4"]),
+        ("[2019]*/a.mp4", ["[2019] tour/a.mp4"]),
+        ("*/[x]?.mp4", ["[2019] tour/[x]1.mp4"]),
+        ("what? (*)/*/*.mp4", ["what? (*)/deep/b.mp4"]),
+        ("[12]*/a.mp4", ["2 tour/a.mp4"]),  # no name begins with these brackets
+        ("[2019] tour/[ax]*.mp4", ["[2019] tour/a.mp4"]),
+        ("**/[x]1.mp4", ["[2019] tour/[x]1.mp4"]),
+        ("none [1]/*.mp4", []),
+    ],
+)
+def test_what_exists_as_it_is_written_is_no_pattern(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    for name in ("[2019] tour/a.mp4", "[2019] tour/[x]1.mp4", "2 tour/a.mp4", "what? (*)/deep/b.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [
+        os.path.relpath(file.url, tmp_path) for file in storage.glob_files(f"{tmp_path}/{pattern}")
+    ] == found

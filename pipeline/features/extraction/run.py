@@ -21,11 +21,12 @@ from pipeline.features.extraction.stages import (
     embedder_arguments,
     sampled_offsets,
 )
-from pipeline.features.failures import record_failures
+from pipeline.features.failures import lost_videos, record_failures
 from pipeline.features.healing import heal
 from pipeline.features.recipe import Recipe, record_recipe
 from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.variation import why_constant
 from pipeline.features.writing import write_features
 from pipeline.lease import hold
 from pipeline.screen import phase
@@ -72,9 +73,22 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     started = time.monotonic()
     if pending.num_rows:
         _run_graph(config, store, inputs, pending, signed_uris(sources))
-    after = FeatureStore(store.url).index()
+    seconds = time.monotonic() - started
+    written = FeatureStore(store.url)
+    after = written.index()
     record_failures(store, after, "extract")
-    return _summarise(config, store, sources, plan, before, after, time.monotonic() - started)
+    _warn_if_constant(written, [source.video_id for source in sources])
+    return _summarise(config, store, sources, plan, before, after, seconds)
+
+
+def _warn_if_constant(store: FeatureStore, video_ids: list[str]) -> None:
+    index = store.index()
+    complete = [video_id for video_id in video_ids if video_id in index and index[video_id].complete]
+    if reason := why_constant(store, complete):
+        logger.warning(
+            "store=%s: features %s, so nothing can be learned from them; look at backbone.weights, and at the videos",
+            store.url, reason,
+        )  # fmt: skip
 
 
 def _run_graph(
@@ -135,6 +149,7 @@ def _summarise(
         for video_id in video_ids
         if video_id in after and after[video_id].complete and video_id not in plan.not_replaced
     ]
+    lost = sorted(set(video_ids) - set(complete))
     already = {video_id for video_id in complete if before[video_id].complete}
     new = [after[video_id] for video_id in complete if video_id not in already]
     hours = sum(video.duration for video in new) / 3600
@@ -150,8 +165,10 @@ def _summarise(
         total=len(video_ids),
         done=len(new),
         already_done=len(already),
-        failed=len(video_ids) - len(complete),
+        failed=len(lost),
         outputs={"features": store.folder("features"), "failures": store.folder("failures")},
         figures=figures,
         allow_failures=config.allow_failures,
+        failures=lost_videos(store, lost) if lost else (),
+        failures_in=f"store={store.url}",
     )

@@ -77,7 +77,8 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
         len(unnamed),
     )  # fmt: skip
     broken = _export_all(config, store, pending)
-    failures = [*(_incomplete(videos[video_id]) for video_id in sorted(incomplete)), *unnamed, *broken]
+    failed, skipped = [*unnamed, *broken], [_incomplete(videos[video_id]) for video_id in sorted(incomplete)]
+    failures = [*failed, *skipped]
     replace_failures(storage.join(config.out, "failures", "export.parquet"), failures)
     done = len(pending) - len(broken)
     return Summary(
@@ -86,9 +87,12 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
         total=len(videos),
         done=done,
         already_done=len(videos) - done - len(failures),
-        failed=len(failures),
+        skipped=len(skipped),
+        failed=len(failed),
         outputs={"features": config.out},
         allow_failures=config.allow_failures,
+        failures=failures,
+        failures_in=f"out={config.out}",
     )
 
 

@@ -15,7 +15,7 @@ from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
-from pipeline.features.failures import record_failures
+from pipeline.features.failures import lost_videos, record_failures
 from pipeline.features.healing import heal, tidy_plan
 from pipeline.features.identity import compare, record_files
 from pipeline.features.plan import forget_probe_failures, without_failed
@@ -299,6 +299,7 @@ def _summarise(
     seconds: float,
 ) -> Summary:
     complete = [video for video in _of(videos, after) if video.complete]
+    lost = sorted({video.video_id for video in videos} - {video.video_id for video in complete})
     new = [video for video in complete if not before[video.video_id].complete]
     snippets = sum(video.num_snippets for video in new)
     figures = {"new snippets": str(snippets)}
@@ -316,8 +317,10 @@ def _summarise(
         total=len(videos),
         done=len(new),
         already_done=len(complete) - len(new),
-        failed=len(videos) - len(complete),
+        failed=len(lost),
         outputs={"features": store.folder("features"), "failures": store.folder("failures")},
         figures=figures,
         allow_failures=config.allow_failures,
+        failures=lost_videos(store, lost) if lost else (),
+        failures_in=f"store={store.url}",
     )

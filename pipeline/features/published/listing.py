@@ -17,7 +17,7 @@ from pipeline.features.published.isolation import FileReader, IsolatedFiles, iso
 from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.places import Place
 from pipeline.features.published.shapes import PublishedShape
-from pipeline.features.sources import VideoSource
+from pipeline.features.sources import VideoSource, pattern_root
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits, Sandbox
 
 _LIST_CPUS = 0.5
@@ -177,8 +177,7 @@ def _files(name: str, source: str) -> tuple[str, list[storage.StoredFile]]:
         url = storage.absolute(source)
         return storage.parent(url), [replace(file, url=url)]
     if any(character in source for character in "*?["):
-        fixed = source[: min(source.index(character) for character in "*?[" if character in source)]
-        return storage.absolute(posixpath.dirname(fixed) or "."), storage.glob_files(source)
+        return storage.absolute(pattern_root(source)), storage.glob_files(source)
     raise InputError(f"{name}={source}: not found; give a folder, a glob, an archive or a file")
 
 

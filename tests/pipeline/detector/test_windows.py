@@ -89,6 +89,10 @@ def test_a_whole_video_is_one_window(training: bool) -> None:
 def test_steps_may_be_parts_of_the_length() -> None:
     config = WindowConfig(length=256, train_step=0.75, test_step=0.25)
     assert (config.train_step, config.test_step) == (192, 64)
+    unsaid = WindowConfig(length=64)
+    assert (unsaid.train_step, unsaid.test_step) == (16, 48)
+    assert (WindowConfig().train_step, WindowConfig(length=1).test_step) == (32, 1)
+    assert WindowConfig(length=64, train_step=None, test_step=5).model_dump()["train_step"] == 16
     assert WindowConfig(train_step=0.25).train_step == 32  # of the default length
     assert WindowConfig(length=2, train_step=0.01, test_step=1).train_step == 1
     assert WindowConfig(length=256, train_step=1.0, test_step=1).model_dump(

@@ -1,6 +1,7 @@
 """From files to metrics.json."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ from pipeline.compose import compose_config
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate, score
 from pipeline.evaluation.settings import EvaluateConfig
+from pipeline.failures import Failure, FailureKind, replace_failures
 from pipeline.segments.completeness import Completeness, mark_complete
 from pipeline.segments.read import read_segments
 from pipeline.settings import output_folders
@@ -90,6 +92,22 @@ def test_videos_without_predictions_are_counted_and_told(tmp_path, annotations, 
     assert (metrics["num_without_predictions"], metrics["predictions_complete"]) == (0, None)
     assert "videos without predictions" not in summary.figures
     assert caplog.text == ""
+
+
+def test_videos_that_earlier_jobs_lost_are_skipped_by_name(tmp_path, annotations):
+    out = tmp_path / "out"
+    (out / "segments").mkdir(parents=True)
+    pq.write_table(segments_table(ROWS[:1]), out / "segments" / "a.parquet")
+    lost = Failure("w", None, "predict", FailureKind.MISSING_FEATURES, "truncated: it ends early")
+    replace_failures(f"{out}/failures/predict.parquet", [lost, replace(lost, video_id="of another subset")])
+    summary = run(annotations, out)
+    assert (summary.total, summary.done, summary.skipped, summary.exit_status) == (2, 1, 1, 0)
+    assert summary.failures == [lost]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["num_videos"], metrics["per_class"]["jump"]["average"]) == (
+        2,
+        0.0,
+    )  # not found, all the same
 
 
 def test_a_folder_that_predict_has_not_finished_is_told(tmp_path, annotations, caplog):

@@ -81,6 +81,16 @@ def test_a_path_that_is_there_is_no_pattern(archive: Path) -> None:
     assert found == [VideoSource("My Video [abc123]", f"{archive}/My Video [abc123].webm")]
 
 
+def test_a_folder_that_is_there_is_no_pattern(archive: Path) -> None:
+    tour = archive / "[2019] tour" / "day [1]"
+    tour.mkdir(parents=True)
+    (tour / "x.mp4").write_bytes(b"")
+    path = f"{tour}/x.mp4"
+    assert list_videos(f"{archive}/[2019] tour/") == [VideoSource("day [1]/x", path)]
+    assert list_videos(f"{archive}/[2019] tour/day*/x.mp4") == [VideoSource("day [1]/x", path)]
+    assert list_videos(f"{archive}/[2019]*/*/x.mp4") == [VideoSource("[2019] tour/day [1]/x", path)]
+
+
 def test_what_cannot_be_used_is_named(archive: Path) -> None:
     with pytest.raises(InputError, match="videos=/no/such: not found"):
         list_videos("/no/such")

@@ -84,8 +84,10 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
         str(tmp_path / "store"), VIDEOS, errors={INCOMPLETE: "truncated: ends early"}, features=broken
     )
     summary = predict(config(run, tmp_path))
-    assert (summary.total, summary.done, summary.already_done, summary.failed) == (7, 5, 0, 2)
-    assert summary.exit_status == 3
+    assert (summary.total, summary.done, summary.already_done) == (7, 5, 0)
+    assert (summary.skipped, summary.failed, summary.exit_status) == (1, 1, 3)
+    assert [failure.video_id for failure in summary.failures] == [BROKEN, INCOMPLETE]
+    assert summary.failures_in == f"predictions={tmp_path}/out"
     assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=5, failed=2)
 
     predictions = table(tmp_path, "predictions")
@@ -119,7 +121,8 @@ def test_every_video_is_accounted_for_and_the_command_continues(run: str, ray_lo
     (tmp_path / "out" / "complete.json").unlink()
     # What failed is not tried again unless asked for; what was incomplete is, as soon as it is there.
     summary = predict(config(run, tmp_path))
-    assert (summary.done, summary.already_done, summary.failed) == (0, 5, 2)
+    assert (summary.done, summary.already_done, summary.skipped, summary.failed) == (0, 5, 1, 1)
+    assert summary.exit_status == 3  # what prediction itself has lost stays lost
     assert (tmp_path / "out" / "complete.json").exists()
     write_store(str(tmp_path / "store"), VIDEOS)
     summary = predict(config(run, tmp_path, retry_failed=True))

@@ -42,6 +42,7 @@ def test_unusable_videos_are_counted_and_named(tmp_path, caplog: pytest.LogCaptu
     assert "subset train: 3 of 5 annotated videos are usable" in caplog.text
     assert "lacks 1 (such as train_004)" in caplog.text
     assert "1 incomplete (such as train_001)" in caplog.text
+    assert [(failure.video_id, failure.kind) for failure in plan.lost] == [("train_001", "decode_error")]
     assert plan.labels == ("jump", "wave")
     assert plan.validation is not None
     assert [video.video_id for video in plan.validation.videos] == ["test_000", "test_001", "test_002"]

@@ -68,14 +68,15 @@ def test_an_export_continues_and_leaves_whole_files_alone(tmp_path: Path) -> Non
     before = (out / "test_000.npy").stat().st_mtime_ns
 
     summary = run(tmp_path)
-    assert (summary.total, summary.done, summary.already_done, summary.failed) == (5, 3, 1, 1)
-    assert summary.exit_status == 3
+    assert (summary.total, summary.done, summary.already_done) == (5, 3, 1)
+    assert (summary.skipped, summary.failed, summary.exit_status) == (1, 0, 0)  # extraction has lost it
+    assert [failure.kind for failure in summary.failures] == ["missing_features"]
     assert (out / "test_000.npy").stat().st_mtime_ns == before
     assert (np.load(cut) == features_of(VIDEOS[1])).all()
     assert not (out / f"{LOST}.npy").exists()
     assert json.loads((out / "videos.json").read_text())["test_000"]["fps"] == SPEC.timeline.fps
-    again = run(tmp_path, "allow_failures=true")
-    assert (again.done, again.already_done, again.failed, again.exit_status) == (0, 4, 1, 0)
+    again = run(tmp_path)
+    assert (again.done, again.already_done, again.skipped, again.exit_status) == (0, 4, 1, 0)
 
     floats = run(tmp_path, "dtype=float32", "only=[test_000]")
     assert floats.done == 1
@@ -118,7 +119,8 @@ def test_ids_that_no_file_can_have_are_failures_and_the_rest_goes_on(tmp_path: P
     ]
     write_store(str(tmp_path / "store"), [*VIDEOS, *odd])
     summary = run(tmp_path)
-    assert (summary.total, summary.done, summary.failed) == (13, 5, 8)
+    assert (summary.total, summary.done, summary.failed, summary.exit_status) == (13, 5, 8, 3)
+    assert run(tmp_path, "allow_failures=true").exit_status == 0
     failures = pq.read_table(tmp_path / "out" / "failures" / "export.parquet").to_pylist()
     assert {row["kind"] for row in failures} == {"unwritable"}
     assert {row["video_id"] for row in failures} == IMPOSSIBLE.keys()
