@@ -16,7 +16,7 @@ import pytest
 import ray
 from hypothesis import settings
 
-from pipeline import outages, stopping
+from pipeline import outages, screen, stopping
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -87,6 +87,7 @@ def process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a job sets for the whole of its process ends with the test: signals, patience, what has answered."""
     monkeypatch.setattr(outages, "_always_patient", False)
     monkeypatch.setattr(outages, "_answered", set())
+    monkeypatch.setattr(screen._screen, "job", "")
     yield
     stopping.disarm()
 
