@@ -12,7 +12,14 @@ def run(config: DemoConfig) -> Summary:
     return demo(config)
 
 
-JOB = Job("demo", DemoConfig, run)
+JOB = Job(
+    "demo",
+    DemoConfig,
+    run,
+    often=("out", "words", "fresh"),
+    example="out=demo_out",
+    page="README.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

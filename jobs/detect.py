@@ -11,7 +11,15 @@ def run(config: DetectHereConfig) -> Outcome:
     return detect(config)
 
 
-JOB = Job("detect", DetectHereConfig, run, bare="videos")
+JOB = Job(
+    "detect",
+    DetectHereConfig,
+    run,
+    often=("run", "out", "results.min_score", "rows"),
+    example="clip.mp4 run=/data/run",
+    page="docs/your_videos.md",
+    bare="videos",
+)
 
 if __name__ == "__main__":
     JOB.main()

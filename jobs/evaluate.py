@@ -12,7 +12,14 @@ def run(config: EvaluateConfig) -> Summary:
     return evaluate(config)
 
 
-JOB = Job("evaluate", EvaluateConfig, run)
+JOB = Job(
+    "evaluate",
+    EvaluateConfig,
+    run,
+    often=("dataset", "protocol", "out"),
+    example="predictions=/data/predictions dataset=thumos14 dataset.annotations=/data/thumos14.json",
+    page="docs/evaluate.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -12,7 +12,14 @@ def run(config: ExportFeaturesConfig) -> Summary:
     return export_features(config)
 
 
-JOB = Job("export_features", ExportFeaturesConfig, run)
+JOB = Job(
+    "export_features",
+    ExportFeaturesConfig,
+    run,
+    often=("dtype",),
+    example="store=/data/store out=/data/npy",
+    page="docs/import_features.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -16,7 +16,14 @@ def run(config: ExtractConfig) -> Outcome:
     return extract(config)
 
 
-JOB = Job("extract", ExtractConfig, run)
+JOB = Job(
+    "extract",
+    ExtractConfig,
+    run,
+    often=("backbone", "timeline.fps", "timeline.stride", "timeline.window", "embed.gpus", "dry_run"),
+    example="videos=/data/videos store=/data/store backbone=clip_vit_b16",
+    page="docs/extract.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -11,7 +11,14 @@ def run(config: FailuresConfig) -> Outcome:
     return list_failures(config)
 
 
-JOB = Job("failures", FailuresConfig, run)
+JOB = Job(
+    "failures",
+    FailuresConfig,
+    run,
+    often=("store", "predictions", "kind", "format"),
+    example="store=/data/store",
+    page="docs/running.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -12,7 +12,14 @@ def run(config: ImportFeaturesConfig) -> Summary:
     return import_features(config)
 
 
-JOB = Job("import_features", ImportFeaturesConfig, run)
+JOB = Job(
+    "import_features",
+    ImportFeaturesConfig,
+    run,
+    often=("features", "dataset", "dataset.annotations"),
+    example="source=/data/i3d store=/data/store features=thumos14_i3d",
+    page="docs/import_features.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

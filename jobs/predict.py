@@ -12,7 +12,14 @@ def run(config: PredictConfig) -> Summary:
     return predict(config)
 
 
-JOB = Job("predict", PredictConfig, run)
+JOB = Job(
+    "predict",
+    PredictConfig,
+    run,
+    often=("run", "detect.gpus", "detect.max_actors", "results.write", "retry_failed"),
+    example="run=/data/run store=/data/store out=/data/predictions",
+    page="docs/predict.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

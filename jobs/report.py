@@ -12,7 +12,14 @@ def run(config: ReportConfig) -> Summary:
     return report(config)
 
 
-JOB = Job("report", ReportConfig, run)
+JOB = Job(
+    "report",
+    ReportConfig,
+    run,
+    often=("dataset", "dataset.annotations", "videos", "min_score", "run", "store", "out"),
+    example="predictions=/data/predictions",
+    page="docs/evaluate.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -12,7 +12,14 @@ def run(config: SplitsConfig) -> Summary:
     return run_splits(config)
 
 
-JOB = Job("splits", SplitsConfig, run)
+JOB = Job(
+    "splits",
+    SplitsConfig,
+    run,
+    often=("experiment", "workers", "gpus_per_worker"),
+    example="experiment=tp2detr_thumos14_50 store=/data/store dataset.annotations=/data/thumos14.json run=/data/splits",
+    page="docs/tp2detr.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

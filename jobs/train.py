@@ -12,7 +12,22 @@ def run(config: TrainConfig) -> Summary:
     return train(config)
 
 
-JOB = Job("train", TrainConfig, run)
+JOB = Job(
+    "train",
+    TrainConfig,
+    run,
+    often=(
+        "experiment",
+        "model",
+        "optimiser.epochs",
+        "optimiser.batch_size",
+        "windows.length",
+        "workers",
+        "gpus_per_worker",
+    ),
+    example="store=/data/store dataset.annotations=/data/labels.json run=/data/run",
+    page="docs/train.md",
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -4,26 +4,21 @@ import json
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 from omegaconf import OmegaConf
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipeline import screen, stopping
 from pipeline.compose import (
     compose_config,
-    compose_values,
-    group_options,
     preset_groups,
 )
 from pipeline.errors import InputError
-from pipeline.keys import choices_of, described_keys
+from pipeline.help_page import show_help
 from pipeline.outages import OutageError, first_line
 from pipeline.outputs import check_output
 from pipeline.settings import output_folders
@@ -49,12 +44,18 @@ class Job(Generic[ConfigType]):
         name: of the verb and of its file in `configs/`.
         config_type: its settings.
         run: what it does; the first line of the docstring is its help.
+        often: the keys that most users give, which help shows first.
+        example: words of a typical command line.
+        page: of the docs.
         bare: the key of a list that words without a key belong to, if there is one.
     """
 
     name: str
     config_type: type[ConfigType]
     run: Callable[[ConfigType], Outcome]
+    often: tuple[str, ...]
+    example: str
+    page: str
     bare: str | None = None
 
     def main(self, words: Sequence[str] | None = None, command: str | None = None) -> NoReturn:
@@ -166,48 +167,3 @@ def _shut_down() -> None:
 
         end_watch()
         sys.modules["ray"].shutdown()
-
-
-def show_help(job: Job[Any], console: Console, presets: Sequence[str], command: str) -> None:
-    """Print every key of a job with its meaning and its default, as `presets` (words as `model=tp2detr`) choose it.
-
-    Raises InputError where there is no such preset.
-    """
-    usage = Text.assemble((command, "bold"), " key=value ...")
-    console.print(usage, (job.run.__doc__ or "").strip().splitlines()[0], "", sep="\n\n")
-    values = compose_values(job.name, job.config_type, presets)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("key", "default", "meaning"):
-        table.add_column(column, overflow="fold")
-    for group in preset_groups(job.name):
-        table.add_row(f"{group}=", "", f"a preset: {', '.join(group_options(group))}")
-    rows = [
-        (leaf, default, _meaning(field))
-        for key, field in described_keys(job.config_type, values)
-        for leaf, default in _leaves(key, values)
-    ]
-    for row in sorted(rows, key=lambda row: not isinstance(row[1], Text)):  # what is required comes first
-        table.add_row(*row)
-    console.print(table)
-
-
-def _meaning(field: FieldInfo) -> str:
-    choices = choices_of(field)
-    return (
-        f"{field.description or ''} [{', '.join(choices)}]" if len(choices) > 1 else field.description or ""
-    )
-
-
-def _leaves(key: str, values: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
-    """A key and its default; for a key that holds a preset's free-form group, each key in the group."""
-    node: Any = values
-    for part in key.split("."):
-        if not isinstance(node, dict) or part not in node:
-            yield key, Text("required", "bold")
-            return
-        node = node[part]
-    if isinstance(node, dict):
-        for name in node:
-            yield from _leaves(f"{key}.{name}", values)
-    else:
-        yield key, json.dumps(node).strip('"')

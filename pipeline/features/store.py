@@ -120,13 +120,17 @@ class FeatureStore:
         """
         storage.create_exclusively(storage.join(url, "feature_spec.json"), spec.to_json())
         store = FeatureStore(url)
-        differences = store.spec.differences(spec)
+        store.check_spec(spec)
+        return store
+
+    def check_spec(self, spec: FeatureSpec) -> None:
+        """Raise InputError that shows the difference where a command's features are others than the store's."""
+        differences = self.spec.differences(spec)
         if differences:
             raise InputError(
-                f"store={url}: holds other features ({'; '.join(differences)}, where 'here' is the store and 'there' "
-                "is this command); use another store= or the same settings"
+                f"store={self.url}: holds other features ({'; '.join(differences)}, where 'here' is the store and "
+                "'there' is this command); use another store= or the same settings"
             )
-        return store
 
     def folder(self, name: str) -> str:
         """URL of one of the store's folders (`plan`, `features`, `failures`, `checkpoint`)."""

@@ -5,6 +5,7 @@ import time
 
 import ray.data
 
+from pipeline.cluster.needs import Need, check_needs, needs_of
 from pipeline.cluster.resumable import write_resumably
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally, followed
@@ -21,7 +22,7 @@ from pipeline.failures import Failure, FailureKind
 from pipeline.features.store import FeatureStore, split_error
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
-from pipeline.inference.settings import PredictConfig
+from pipeline.inference.settings import DetectConfig, PredictConfig
 from pipeline.lease import hold
 from pipeline.progress import Progress
 from pipeline.screen import phase
@@ -90,6 +91,7 @@ def _predict(
     started = time.monotonic()
     if pending:
         connect(config.ray)
+        check_needs([_need(config.detect)])
         out.write_plan(complete)
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
@@ -132,6 +134,16 @@ def _predict(
         allow_failures=config.allow_failures,
         failures=failures,
         failures_in=f"predictions={out.url}",
+    )
+
+
+def _need(detect: DetectConfig) -> Need:
+    return needs_of(
+        "detect",
+        cpus=detect.cpus,
+        gpus=detect.gpus,
+        workers=detect.min_actors,
+        workers_key="detect.min_actors",
     )
 
 

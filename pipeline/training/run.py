@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from ray.train import WorkerGroupError
 
 from pipeline import storage
+from pipeline.cluster.needs import Need, check_needs
 from pipeline.cluster.runtime import connect
 from pipeline.detector.checkpoint import TO_RESUME, CheckpointInfo, last_checkpoint, search_checkpoints
 from pipeline.errors import InputError
@@ -56,6 +57,7 @@ def _train(config: TrainConfig, plan: TrainingPlan) -> Summary:
             storage.join(config.run, "config.json"), config.model_dump_json(indent=1).encode()
         )
         connect(config.ray)
+        check_needs([_need(config)])
         _fit(plan)
         last = last_checkpoint(config.run)
     assert last is not None  # fit returns only after the last epoch's checkpoint
@@ -72,6 +74,14 @@ def _train(config: TrainConfig, plan: TrainingPlan) -> Summary:
         failures=plan.lost,
         failures_in=f"store={config.store}",
     )
+
+
+def _need(config: TrainConfig) -> Need:
+    amounts = {
+        "cpus_per_worker": ("CPU", config.cpus_per_worker),
+        "gpus_per_worker": ("GPU", config.gpus_per_worker),
+    }
+    return Need(amounts, workers=config.workers, workers_key="workers")
 
 
 def _with_absolute_urls(config: TrainConfig) -> TrainConfig:

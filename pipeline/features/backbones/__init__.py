@@ -3,6 +3,7 @@
 A family of networks is one file here with one function, `load(config) -> Backbone`, and one case in `load_backbone`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from pipeline.features.backbones.backbone import Backbone
@@ -31,6 +32,17 @@ def load_backbone(config: BackboneConfig) -> Backbone:
 def frame_offsets(window: int, frames_per_snippet: int) -> tuple[int, ...]:
     """The frames of a window that are sampled: the middles of `frames_per_snippet` equal parts."""
     return tuple(int((part + 0.5) * window / frames_per_snippet) for part in range(frames_per_snippet))
+
+
+def as_settings_say(spec: FeatureSpec, config: BackboneConfig, timeline: Timeline) -> FeatureSpec:
+    """A store's spec with all that can be told of other settings without their network, which takes long to load."""
+    settings = {
+        "architecture": config.architecture,
+        "resize": config.resize,
+        "frames_per_snippet": config.frames_per_snippet,
+        "precision": config.precision,
+    }
+    return replace(spec, backbone=config.name, preprocessing=spec.preprocessing | settings, timeline=timeline)
 
 
 def feature_spec(

@@ -6,8 +6,11 @@ import time
 import pyarrow as pa
 import ray
 
+from pipeline import storage
+from pipeline.cluster.needs import Need, check_needs, needs_of
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally
+from pipeline.features.backbones import as_settings_say
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.extraction.embed import ChunkEmbedder
 from pipeline.features.extraction.flow_stage import add_flow
@@ -45,12 +48,16 @@ def extract(config: ExtractConfig) -> Summary:
     """
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
+    if storage.exists(storage.join(config.store, "feature_spec.json")):
+        store = FeatureStore(config.store)
+        store.check_spec(as_settings_say(store.spec, config.backbone, config.timeline.build()))
     with hold(config.store, "store", "extract", config.force):
         return _extract(config, sources)
 
 
 def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     connect(config.ray)
+    check_needs(_needs(config))
     with phase("loading the network"):
         spec, inputs = describe_remotely(config)
     store = FeatureStore.create(config.store, spec)
@@ -89,6 +96,27 @@ def _warn_if_constant(store: FeatureStore, video_ids: list[str]) -> None:
             "store=%s: features %s, so nothing can be learned from them; look at backbone.weights, and at the videos",
             store.url, reason,
         )  # fmt: skip
+
+
+def _needs(config: ExtractConfig) -> list[Need]:
+    """What each stage asks of a node."""
+    decode, embed, flow = config.decode, config.embed, config.flow
+    needs = [
+        needs_of("decode", cpus=decode.cpus, resources=decode.resources),
+        needs_of(
+            "embed",
+            cpus=embed.cpus,
+            gpus=embed.gpus,
+            accelerator_type=embed.accelerator_type,
+            resources=embed.resources,
+            workers=embed.min_actors,
+            workers_key="embed.min_actors",
+        ),
+    ]
+    if config.backbone.streams == "rgb":
+        return needs
+    gpus = flow.gpus if flow.algorithm != "tvl1" else 0.0
+    return [*needs, needs_of("flow", cpus=flow.cpus, gpus=gpus, resources=flow.resources)]
 
 
 def _run_graph(
