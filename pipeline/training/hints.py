@@ -26,19 +26,22 @@ def training_hints(plan: TrainingPlan) -> list[str]:
 
 
 def _amount(plan: TrainingPlan) -> Iterable[str]:
-    windows, optimiser = len(plan.windows), plan.config.optimiser
+    config, windows = plan.config.windows, len(plan.windows)
+    optimiser = plan.config.optimiser
     if windows < _FEW_WINDOWS:
-        yield (
-            f"only {windows} training windows (less than {_FEW_WINDOWS} teach little); annotate more videos, or let "
-            f"windows overlap more: windows.train_step is {plan.config.windows.train_step}, experiment=small takes "
-            "a tenth of windows.length"
-        )
+        remedy = "annotate more videos"
+        tenth = max(1, round(config.length / 10))
+        if config.mode == "sliding" and config.train_step > tenth:
+            remedy += (
+                f", or let windows overlap more: windows.train_step={tenth} instead of {config.train_step}"
+            )
+        yield f"only {windows} training windows (less than {_FEW_WINDOWS} teach little); {remedy}"
     steps = math.ceil(windows / optimiser.batch_size) * optimiser.epochs
     if steps < _FEW_STEPS:
         yield (
             f"only {steps} optimiser steps in all ({windows} windows in batches of {optimiser.batch_size}, "
             f"{optimiser.epochs} epochs; less than {_FEW_STEPS} teach little); raise optimiser.epochs, or lower "
-            "optimiser.batch_size or windows.train_step"
+            "optimiser.batch_size"
         )
 
 

@@ -1,5 +1,7 @@
 """The command `raytad`: verbs, help, and settings without a run."""
 
+import importlib
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,8 @@ import yaml
 
 import raytad
 from jobs.train import JOB as TRAIN
-from pipeline.compose import compose_config
+from pipeline.compose import compose_config, preset_groups
+from pipeline.keys import described_keys
 from raytad.command import VERBS, main
 from tests.jobs.commands import REPOSITORY, with_packages_of_our_names
 
@@ -46,8 +49,19 @@ def test_help_names_every_verb_with_what_it_does(
 def test_help_on_a_verb_is_that_of_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "help", "train", "model=tp2detr")
     assert text == said(capsys, "train", "--help", "model=tp2detr")
-    assert text.startswith("raytad train key=value ...\n\nTrain a detector")
+    assert text.startswith("raytad train key=value ...\nTrain a detector")
     assert "loss.salience.weight" in text
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_s_example_page_and_keys_are_there(verb: str) -> None:
+    job = importlib.import_module(f"jobs.{verb}").JOB
+    config = compose_config(job.name, job.config_type, job._keyed(shlex.split(job.example)))
+    assert isinstance(config, job.config_type)
+    assert (REPOSITORY / job.page).is_file()
+    presets = preset_groups(verb)
+    keys = dict(described_keys(job.config_type))
+    assert [key for key in job.often if key not in presets and key not in keys] == []
 
 
 def test_a_verb_may_be_written_with_a_hyphen(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from jobs.train import JOB as TRAIN
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
-from pipeline.job import Job, show_help
+from pipeline.help_page import show_help
 from pipeline.outputs import check_output
 from pipeline.screen import terminal
 from pipeline.summary import Summary
@@ -89,9 +90,15 @@ def test_help_shows_keys_defaults_and_meanings(capsys: pytest.CaptureFixture[str
     def train(config: TrainConfig) -> Summary:
         """Train [quickly]."""
 
-    show_help(Job("train", TrainConfig, train), terminal(), [], "raytad train")
+    show_help(replace(TRAIN, run=train), terminal(), [], "raytad train")
     shown = capsys.readouterr().out
-    assert shown.startswith("raytad train key=value ...\n\nTrain [quickly].\n")
+    assert shown.startswith("raytad train key=value ...\nTrain [quickly].\n\n  raytad train store=")
+    needed, others = shown.split("everything else")
+    assert {"run", "store", "dataset.annotations", "model="} <= {
+        line.split(" ")[0] for line in needed.splitlines()
+    }
+    assert "optimiser.drop_epochs" not in needed
+    assert "ray.address" in others
     lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
     assert lines["optimiser.drop_epochs"][0] == "[30]"
     assert lines["store"][0] == "required"
@@ -103,7 +110,7 @@ def test_help_is_of_the_presets_that_are_chosen(capsys: pytest.CaptureFixture[st
 
     def told(*words: str, status: int = 0) -> str:
         with pytest.raises(SystemExit) as ended:
-            Job("train", TrainConfig, train).main([*words, "--help"])
+            replace(TRAIN, run=train).main([*words, "--help"])
         said = capsys.readouterr()
         assert ended.value.code == status
         return said.out + said.err

@@ -84,11 +84,13 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     written = FeatureStore(store.url)
     after = written.index()
     record_failures(store, after, "extract")
-    _warn_if_constant(written, [source.video_id for source in sources])
+    if pending:
+        warn_if_constant(written, [source.video_id for source in sources])
     return _summarise(config, store, sources, plan, before, after, seconds)
 
 
-def _warn_if_constant(store: FeatureStore, video_ids: list[str]) -> None:
+def warn_if_constant(store: FeatureStore, video_ids: list[str]) -> None:
+    """A log line where the features of these videos, as far as they are complete, tell nothing apart."""
     index = store.index()
     complete = [video_id for video_id in video_ids if video_id in index and index[video_id].complete]
     if reason := why_constant(store, complete):

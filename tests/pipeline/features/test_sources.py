@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -89,6 +90,22 @@ def test_a_folder_that_is_there_is_no_pattern(archive: Path) -> None:
     assert list_videos(f"{archive}/[2019] tour/") == [VideoSource("day [1]/x", path)]
     assert list_videos(f"{archive}/[2019] tour/day*/x.mp4") == [VideoSource("day [1]/x", path)]
     assert list_videos(f"{archive}/[2019]*/*/x.mp4") == [VideoSource("[2019] tour/day [1]/x", path)]
+
+
+def test_object_stores_know_literal_folders_too() -> None:
+    files = fsspec.filesystem("memory")
+    for name in ("[2019] tour/a.mp4", "2 tour/b.mp4"):
+        files.pipe_file(f"/sources/{name}", b"")
+    found = {
+        pattern: [(video.video_id, video.uri) for video in list_videos(f"memory://sources/{pattern}")]
+        for pattern in ("[2019] tour/*.mp4", "[2019]*/*.mp4", "[12] */*.mp4")
+    }
+    first = "memory:///sources/[2019] tour/a.mp4"
+    assert found == {
+        "[2019] tour/*.mp4": [("a", first)],
+        "[2019]*/*.mp4": [("[2019] tour/a", first)],
+        "[12] */*.mp4": [("2 tour/b", "memory:///sources/2 tour/b.mp4")],
+    }
 
 
 def test_what_cannot_be_used_is_named(archive: Path) -> None:

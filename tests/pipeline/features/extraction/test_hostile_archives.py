@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.extract import run as run_job
+from jobs.extract import JOB as EXTRACT
 from pipeline.compose import compose_config
 from pipeline.features.extraction.dry_run import DryRun
 from pipeline.features.extraction.planning import plan_store
@@ -16,7 +16,6 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.extraction.stages import describe
 from pipeline.features.sources import list_videos
 from pipeline.features.store import FeatureStore
-from pipeline.job import Job
 from pipeline.summary import Summary
 from tests.pipeline.features.chain import extract_here
 from tests.pipeline.mutations import mutate_archive
@@ -145,7 +144,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     before = sorted((file, file.stat().st_mtime_ns) for file in store.rglob("*"))
     words = [f"videos={videos}", f"store={store}", *SETTINGS, "chunk_frames=16", "dry_run=true"]
     with pytest.raises(SystemExit) as ended:
-        Job("extract", ExtractConfig, run_job).main(words)
+        EXTRACT.main(words)
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     for line in ("already done", "unreadable", "6 chunks", "estimated time"):
