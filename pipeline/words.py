@@ -30,8 +30,7 @@ def as_override(word: str, field: FieldInfo | None) -> str:
         # Numbers and other values are read by Hydra; what cannot be one is for the check of types to refuse.
         readable = not _is_text(field.annotation) and (value[:1] in ("[", "{") or not _STRANGE.search(value))
         return word if readable or _is_quoted(value) else f"{key}={_quote(value)}"
-    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return f"{key}=[{','.join(_quote(item) for item in _items(inner, word))}]"
+    return f"{key}=[{','.join(_quote(item) for item in _items(_without_brackets(value, word), word))}]"
 
 
 def _is_text(kind: Any) -> bool:
@@ -61,6 +60,16 @@ def _quote(text: str) -> str:
     # Backslashes count only before a quote, that at the end included.
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+
+
+def _without_brackets(value: str, word: str) -> str:
+    """What stands in the brackets of a list; a list without them, such as `[2019] tour,b`, is all of it."""
+    if value.startswith("[") and value.endswith("]"):
+        inner = value[1:-1]
+        return inner if _brackets_close(inner) or not _brackets_close(value) else value
+    if value.startswith("[") and not _brackets_close(value):
+        raise InputError(f"{word}: the list does not end; close it with ]")
+    return value
 
 
 def _items(text: str, word: str) -> list[str]:

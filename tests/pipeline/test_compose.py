@@ -74,6 +74,8 @@ def test_paths_are_taken_literally(path: str) -> None:
         ("[x[1,y]", ("x[1", "y")),
         ("[a\\b,${c},*?]", ("a\\b", "${c}", "*?")),
         ("'a,b'", ("a,b",)),
+        ("[2019] tour,b", ("[2019] tour", "b")),
+        ("[a],[b]", ("[a]", "[b]")),
     ],
 )
 def test_lists_of_texts_need_no_quotes(value: str, ids: tuple[str, ...]) -> None:
@@ -93,6 +95,7 @@ def test_words_for_the_training_of_the_demo_are_words() -> None:
     ("word", "message"),
     [
         ("dataset.exclude=['a]", "dataset.exclude=['a]: a ' begins an item and does not end it; write"),
+        ("dataset.exclude=[a,b", "dataset.exclude=[a,b: the list does not end; close it with ]"),
         ("seed=1#2", "seed=1#2: must be a valid integer"),
         ("seed=1,2", "seed=1,2: must be a valid integer"),
         ("optimiser.drop_epochs=3", "optimiser.drop_epochs=3: must be a list in brackets, such as [1,2]"),

@@ -118,6 +118,21 @@ def test_a_finished_run_is_left_alone(archive: Path, straight: str) -> None:
     assert before == contents(straight)
 
 
+def test_what_extraction_has_lost_is_skipped_by_name(archive: Path, straight: str, tmp_path: Path) -> None:
+    lost = VIDEOS[0].video_id
+    write_store(str(tmp_path / "store"), VIDEOS, errors={lost: "truncated: it ends early"})
+    changes = {
+        "optimiser.epochs": 3,
+        "optimiser.batch_size": uneven_batch(archive),
+        "store": tmp_path / "store",
+    }
+    summary = train(config(archive, straight, **changes))
+    assert summary.figures["skipped"] == "1 videos (lost before this job)"
+    assert [(failure.video_id, failure.kind) for failure in summary.failures] == [(lost, "truncated")]
+    assert summary.failures_in == f"store={tmp_path}/store"
+    assert (summary.already_done, summary.exit_status) == (3, 0)
+
+
 def test_a_damaged_checkpoint_costs_its_epochs_and_no_more(
     archive: Path, straight: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """Extraction from real files on a real Ray: invariance, hostile files, resuming, refusing."""
 
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,7 @@ def test_hostile_files_are_rows_and_the_good_ones_come_through(archive: Path, tm
         "cut": "truncated",
     }
     assert all(row["message"] and row["uri"].endswith(".mp4") for row in failures.values())
+    assert [asdict(failure) for failure in summary.failures] == [failures[one] for one in sorted(failures)]
     run(videos / "good.mp4", tmp_path / "alone")
     assert (features(tmp_path / "store")["good"] == features(tmp_path / "alone")["good"]).all()
     cut = store.index()["cut"]
@@ -116,6 +118,8 @@ def test_hostile_files_are_rows_and_the_good_ones_come_through(archive: Path, tm
     files = {file: file.stat().st_mtime_ns for file in (tmp_path / "store" / "features").iterdir()}
     again = run(videos, tmp_path / "store", "chunk_frames=16", "allow_failures=true")
     assert (again.done, again.already_done, again.failed, again.exit_status) == (0, 1, 5, 0)
+    assert replace(again, allow_failures=False).exit_status == 3  # the losses stay this job's
+    assert again.failures == summary.failures
     assert files == {file: file.stat().st_mtime_ns for file in (tmp_path / "store" / "features").iterdir()}
     (videos / "text.mp4").write_bytes((videos / "good.mp4").read_bytes())
     (videos / "cut.mp4").write_bytes(whole)

@@ -104,6 +104,7 @@ def test_every_format_comes_through_and_every_defect_is_a_row(tmp_path: Path) ->
     assert (tmp_path / "store" / "missing.txt").read_text() == "absent\n"
     failures = {row["video_id"]: row for row in store.failures().to_pylist()}
     assert failures.keys() == {Path(name).stem.removeprefix("v_") for name in bad}
+    assert [failure.video_id for failure in summary.failures] == sorted(failures)
     for name, (_, kind, message) in bad.items():
         failure = failures[Path(name).stem.removeprefix("v_")]
         assert failure["kind"] == kind, failure
