@@ -19,6 +19,7 @@ from pipeline.compose import (
 )
 from pipeline.errors import InputError
 from pipeline.help_page import show_help
+from pipeline.inputs import check_inputs
 from pipeline.outages import OutageError, first_line
 from pipeline.outputs import check_output
 from pipeline.settings import output_folders
@@ -79,6 +80,7 @@ class Job(Generic[ConfigType]):
             config = compose_config(self.name, self.config_type, self._keyed(words))
             for key, url in output_folders(config).items():
                 check_output(key, url)
+            check_inputs(config)
             outcome = self.run(config)
             outcome.show(screen.terminal())
             status = outcome.exit_status

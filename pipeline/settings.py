@@ -5,7 +5,8 @@ Field defaults are the defaults of the commands; `configs/` holds presets that d
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +40,29 @@ OutputFolder = Annotated[str, AfterValidator(_anchored), _WRITTEN]
 OptionalOutputFolder = Annotated[str | None, AfterValidator(_anchored), _WRITTEN]
 
 
+class InputKind(StrEnum):
+    """What must be at a URL before a job begins; `pipeline.inputs` looks."""
+
+    VIDEOS = "videos"
+    STORE = "store"
+    RUN = "run"
+    CHECKPOINT = "checkpoint"
+    PREDICTIONS = "predictions"
+    FILES = "files"  # one, or a glob
+
+
+VideosUrl = Annotated[str, AfterValidator(_anchored), InputKind.VIDEOS]
+StoreUrl = Annotated[str, AfterValidator(_anchored), InputKind.STORE]
+ManyVideosUrls = Annotated[tuple[VideosUrl, ...], InputKind.VIDEOS]
+OptionalStoreUrl = Annotated[str | None, AfterValidator(_anchored), InputKind.STORE]
+OptionalRunUrl = Annotated[str | None, AfterValidator(_anchored), InputKind.RUN]
+OptionalCheckpointUrl = Annotated[str | None, AfterValidator(_anchored), InputKind.CHECKPOINT]
+PredictionsUrl = Annotated[str, AfterValidator(_anchored), InputKind.PREDICTIONS]
+OptionalPredictionsUrl = Annotated[str | None, AfterValidator(_anchored), InputKind.PREDICTIONS]
+FilesUrl = Annotated[str, AfterValidator(_anchored), InputKind.FILES]
+OptionalFilesUrl = Annotated[str | None, AfterValidator(_anchored), InputKind.FILES]
+
+
 class Settings(BaseModel):
     """A frozen group of settings that knows all its keys."""
 
@@ -49,6 +73,18 @@ def output_folders(config: BaseModel) -> dict[str, str]:
     """The URLs of the folders that a job with these settings writes, by key."""
     fields = {name: field for name, field in type(config).model_fields.items() if _WRITTEN in field.metadata}
     return {name: url for name in fields if (url := getattr(config, name)) is not None}
+
+
+def inputs(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, InputKind]]:
+    """The (key, URL, kind) of everything that must be there before a job with these settings begins."""
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from inputs(value, f"{prefix}{name}.")
+        for kind in field.metadata:
+            if isinstance(kind, InputKind) and value is not None:
+                for url in (value,) if isinstance(value, str) else value:
+                    yield prefix + name, url, kind
 
 
 def force(folder: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from pipeline.settings import OptionalUrl, Settings, Url
+from pipeline.settings import FilesUrl, OptionalFilesUrl, Settings
 
 
 class ZeroShotConfig(Settings):
@@ -37,8 +37,8 @@ class DatasetConfig(Settings):
     format: Literal["activitynet", "actions", "charades_csv", "tsu"] = Field(
         "activitynet", description="layout of the annotation file"
     )
-    annotations: Url = Field(description="URL of the published annotation file, or a glob of several")
-    classes: OptionalUrl = Field(None, description="URL of the class list that names number labels")
+    annotations: FilesUrl = Field(description="URL of the published annotation file, or a glob of several")
+    classes: OptionalFilesUrl = Field(None, description="URL of the class list that names number labels")
     train_subset: str = Field("train", description="subset to train on")
     test_subset: str = Field("test", description="subset to validate, predict and evaluate on")
     id_prefix: str = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator
 
 from pipeline.annotations.settings import DatasetConfig
-from pipeline.settings import OptionalOutputFolder, OptionalUrl, Settings, Url
+from pipeline.settings import OptionalOutputFolder, OptionalUrl, PredictionsUrl, Settings
 
 
 def _rising(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -41,7 +41,7 @@ class SegmentationOverride(Settings):
 class EvaluateConfig(Settings):
     """Settings of jobs/evaluate.py."""
 
-    predictions: Url = Field(
+    predictions: PredictionsUrl = Field(
         description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
     )
     dataset: DatasetConfig

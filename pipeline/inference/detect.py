@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.failures import Failure
 from pipeline.features.sources import VideoSource, list_videos
@@ -115,7 +114,7 @@ def detect(config: DetectHereConfig) -> DetectedVideos:
 def _sources(videos: tuple[str, ...]) -> list[VideoSource]:
     """The videos that the words name, in their order, each once."""
     found: dict[str, VideoSource] = {}
-    for source in (source for word in videos for source in list_videos(storage.absolute(word))):
+    for source in (source for word in videos for source in list_videos(word)):
         other = found.setdefault(source.video_id, source)
         if other.uri != source.uri:
             raise InputError(

@@ -7,7 +7,17 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
 from pipeline.segments.settings import ResultsConfig
-from pipeline.settings import OptionalOutputFolder, OptionalUrl, OutputFolder, Settings, Url, force
+from pipeline.settings import (
+    ManyVideosUrls,
+    OptionalCheckpointUrl,
+    OptionalOutputFolder,
+    OptionalRunUrl,
+    OptionalUrl,
+    OutputFolder,
+    Settings,
+    StoreUrl,
+    force,
+)
 
 
 class DetectConfig(ActorPool):
@@ -25,8 +35,10 @@ class DetectConfig(ActorPool):
 class DetectorChoice(Settings):
     """The detector that a command means."""
 
-    run: OptionalUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
-    checkpoint: OptionalUrl = Field(None, description="URL of the checkpoint that predicts, instead of run")
+    run: OptionalRunUrl = Field(None, description="URL of the training run whose last checkpoint predicts")
+    checkpoint: OptionalCheckpointUrl = Field(
+        None, description="URL of the checkpoint that predicts, instead of run"
+    )
 
     @model_validator(mode="after")
     def _names_one_checkpoint(self) -> Self:
@@ -38,7 +50,7 @@ class DetectorChoice(Settings):
 class PredictConfig(DetectorChoice):
     """Settings of jobs/predict.py."""
 
-    store: Url = Field(description="URL of the feature store")
+    store: StoreUrl = Field(description="URL of the feature store")
     out: OutputFolder = Field(description="URL of the folder for predictions/, segments/ and results/")
     windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
@@ -69,7 +81,7 @@ class FlowWeights(Settings):
 class DetectHereConfig(DetectorChoice):
     """Settings of jobs/detect.py."""
 
-    videos: tuple[str, ...] = Field(
+    videos: ManyVideosUrls = Field(
         description="files, folders or globs; words without a key are such, too", min_length=1
     )
     out: OptionalOutputFolder = Field(

@@ -5,13 +5,13 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.failures import FailureKind
-from pipeline.settings import OptionalUrl, Settings
+from pipeline.settings import OptionalStoreUrl, OptionalUrl, Settings
 
 
 class FailuresConfig(Settings):
     """Settings of jobs/failures.py."""
 
-    store: OptionalUrl = Field(None, description="URL of a feature store, to list what it has lost")
+    store: OptionalStoreUrl = Field(None, description="URL of a feature store, to list what it has lost")
     predictions: OptionalUrl = Field(None, description="URL of a predict output folder, likewise")
     out: OptionalUrl = Field(None, description="URL of the folder that export_features wrote, likewise")
     kind: tuple[str, ...] = Field((), description="kinds to list, such as truncated; none is all")

@@ -3,13 +3,20 @@
 from pydantic import Field, PositiveInt, model_validator
 
 from pipeline.annotations.settings import DatasetConfig
-from pipeline.settings import OptionalOutputFolder, OptionalUrl, Settings, Url
+from pipeline.settings import (
+    OptionalFilesUrl,
+    OptionalOutputFolder,
+    OptionalRunUrl,
+    OptionalStoreUrl,
+    PredictionsUrl,
+    Settings,
+)
 
 
 class TruthConfig(DatasetConfig):
     """The truth beside which predictions are drawn, where there is one."""
 
-    annotations: OptionalUrl = Field(  # type: ignore[assignment]
+    annotations: OptionalFilesUrl = Field(  # type: ignore[assignment]
         None, description="URL of the annotation file, or a glob of several; null draws predictions only"
     )
 
@@ -21,12 +28,14 @@ class TruthConfig(DatasetConfig):
 class ReportConfig(Settings):
     """Settings of jobs/report.py."""
 
-    predictions: Url = Field(
+    predictions: PredictionsUrl = Field(
         description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
     )
     dataset: TruthConfig = TruthConfig()
-    run: OptionalUrl = Field(None, description="URL of a TP²-DETR run, to draw what its salience heads see")
-    store: OptionalUrl = Field(None, description="URL of the feature store that the run looks at")
+    run: OptionalRunUrl = Field(
+        None, description="URL of a TP²-DETR run, to draw what its salience heads see"
+    )
+    store: OptionalStoreUrl = Field(None, description="URL of the feature store that the run looks at")
     videos: tuple[str, ...] = Field((), description="ids of the videos to draw; none is the first by id")
     max_videos: PositiveInt = Field(8, description="videos to draw where none are named")
     min_score: float | None = Field(

@@ -8,7 +8,7 @@ from models.detectors import DetectorLossConfig
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.settings import RayConfig
 from pipeline.detector.settings import DetectorSettings
-from pipeline.settings import OutputFolder, Settings, Url, force
+from pipeline.settings import OutputFolder, Settings, StoreUrl, force
 
 
 class OptimiserConfig(Settings):
@@ -38,7 +38,7 @@ class TrainConfig(DetectorSettings):
     run: OutputFolder = Field(
         description="URL of the folder for checkpoints, metrics and the resolved config"
     )
-    store: Url = Field(description="URL of the feature store to train on")
+    store: StoreUrl = Field(description="URL of the feature store to train on")
     dataset: DatasetConfig
     loss: DetectorLossConfig = Field(discriminator="name", description="weights of matching and loss")
     class_agnostic: bool = Field(

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
-from pipeline.settings import OutputFolder, Settings, Url, force
+from pipeline.settings import OutputFolder, Settings, VideosUrl, force
 
 
 class DecodeConfig(Settings):
@@ -72,7 +72,7 @@ class StagesConfig(Settings):
 class ExtractConfig(StagesConfig):
     """Settings of jobs/extract.py."""
 
-    videos: Url = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
+    videos: VideosUrl = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
     store: OutputFolder = Field(description="URL of the feature store to write")
     shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
     moved: bool = Field(

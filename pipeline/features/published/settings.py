@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.settings import RayConfig
 from pipeline.features.settings import TimelineConfig
-from pipeline.settings import OptionalUrl, OutputFolder, Settings, Url, force
+from pipeline.settings import OptionalFilesUrl, OptionalUrl, OutputFolder, Settings, StoreUrl, Url, force
 
 
 class PublishedTimelineConfig(TimelineConfig):
@@ -24,7 +24,7 @@ class PublishedTimelineConfig(TimelineConfig):
 class KnownVideosConfig(DatasetConfig):
     """Annotations that, where they are given, tell what videos there are, how long and at what rate."""
 
-    annotations: OptionalUrl = Field(  # type: ignore[assignment]
+    annotations: OptionalFilesUrl = Field(  # type: ignore[assignment]
         None, description="annotation file that tells durations and rates, and which videos are missing"
     )
 
@@ -61,7 +61,7 @@ class ImportFeaturesConfig(Settings):
     strip_prefix: str = Field("", description="left out where an id starts with it, such as v_")
     timeline: PublishedTimelineConfig
     dataset: KnownVideosConfig = KnownVideosConfig()
-    info: OptionalUrl = Field(
+    info: OptionalFilesUrl = Field(
         None, description="JSON or table of duration, fps or frames of each video, before the annotations"
     )
     length_tolerance: int = Field(
@@ -103,7 +103,7 @@ class ImportFeaturesConfig(Settings):
 class ExportFeaturesConfig(Settings):
     """Settings of jobs/export_features.py."""
 
-    store: Url = Field(description="URL of the feature store to read")
+    store: StoreUrl = Field(description="URL of the feature store to read")
     out: OutputFolder = Field(description="URL of the folder for <video_id>.npy files")
     only: tuple[str, ...] = Field(
         (), description="ids of the videos to export, or patterns such as video_test_*; none is all"

@@ -128,7 +128,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     (videos / "empty.mp4").touch()
     (videos / "text.mp4").write_text("not a video\n" * 100)
 
-    plan = run_job(settings(videos, store, "chunk_frames=16", "dry_run=true"))
+    plan = EXTRACT.run(settings(videos, store, "chunk_frames=16", "dry_run=true"))
     assert isinstance(plan, DryRun)
     assert (plan.videos, plan.to_do, plan.already_done, plan.failed) == (5, 3, 0, {"unreadable": 2})
     # 6 s at 8 frames a second, windows of 2 every 2 frames, 8 of them in a chunk
