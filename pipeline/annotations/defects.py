@@ -25,10 +25,15 @@ class Defects:
     duplicate: int
 
     def __str__(self) -> str:
-        return (
-            f"dropped {self.reversed} reversed, {self.zero_length} of no length, {self.outside} outside "
-            f"the video, {self.duplicate} duplicate; clamped {self.clamped} to the video"
-        )
+        counts = {
+            "reversed": self.reversed,
+            "of no length": self.zero_length,
+            "outside the video": self.outside,
+            "duplicate": self.duplicate,
+        }
+        dropped = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        clamped = f"clamped {self.clamped} to the video" if self.clamped else ""
+        return "; ".join(filter(None, [dropped and f"dropped {dropped}", clamped]))
 
 
 def mend(videos: pa.Table, instances: pa.Table) -> tuple[pa.Table, Defects]:

@@ -91,20 +91,21 @@ def settle(
         listed = tuple(sorted(instances["label"].unique().to_pylist(), key=_by_value))
     _check_labels(instances, listed, name)
 
-    rules = "defects kept as written"
+    rules = [f"{num_ignored} ignored by label"] if num_ignored else []
     if not raw:
         instances, defects = mend(videos, instances)
-        rules = str(defects)
+        rules += filter(None, [str(defects)])
     if min_seconds:
         long_enough = pc.greater(pc.subtract(instances["t_end"], instances["t_start"]), min_seconds)
         kept = instances.filter(long_enough)
-        rules += f"; dropped {instances.num_rows - kept.num_rows} not longer than {min_seconds:g} s"
+        rules.append(f"dropped {instances.num_rows - kept.num_rows} not longer than {min_seconds:g} s")
         instances = kept
     annotations = Annotations(videos, instances, listed)
+    if double := _num_double_labelled(instances):
+        rules.append(f"{double} segments with several labels kept")
     logger.info(
-        "%s: %s (of %d instances, %d ignored by label; %s; %d segments with several labels kept)",
-        name, annotations, total, num_ignored, rules, _num_double_labelled(instances),
-    )  # fmt: skip
+        "%s: %s%s", name, annotations, f" (of {total} instances: {'; '.join(rules)})" if rules else ""
+    )
     return annotations
 
 

@@ -1,6 +1,7 @@
 """How every chart looks: its colours, its axes, and names in it as they are: a class `$5 bill` is no formula."""
 
 import io
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -29,6 +30,7 @@ def plain(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
 def png(make: Callable[[], Figure]) -> bytes:
     """The picture of the figure that `make` gives, which is made and drawn without reading formulas into texts."""
     sink = io.BytesIO()
-    with matplotlib.rc_context({"text.parse_math": False}):
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box stands for it
         FigureCanvasAgg(make()).print_png(sink)
     return sink.getvalue()

@@ -66,8 +66,7 @@ def test_the_defects_of_the_published_file_are_mended_and_logged(caplog):
     (line,) = caplog.messages
     assert line == (
         "thumos: val: 3 videos, 30 instances; test: 3 videos, 5 instances; 20 classes "
-        "(of 43 instances, 5 ignored by label; dropped 0 reversed, 0 of no length, "
-        "3 outside the video, 0 duplicate; clamped 1 to the video; 0 segments with several labels kept)"
+        "(of 43 instances: 5 ignored by label; dropped 3 outside the video; clamped 1 to the video)"
     )
 
 
