@@ -130,6 +130,13 @@ def log_file() -> str | None:
     return _screen.log
 
 
+def only_warnings() -> None:
+    """Let a terminal show the changing line, tables and warnings: for a job of several jobs, whose lines are many."""
+    if _screen.err.is_terminal:
+        logging.getLogger("pipeline").setLevel(logging.WARNING)
+        logger.setLevel(logging.INFO)  # which tells where Ray's messages go
+
+
 def say(text: str) -> None:
     """Print a line on the standard error that the user sees, at once."""
     _screen.err.print(text, soft_wrap=True, highlight=False)

@@ -27,7 +27,7 @@ from pipeline.inference.settings import PredictConfig
 from pipeline.report.shown import shown_threshold
 from pipeline.report.style import png
 from pipeline.report.timelines import timelines_figure
-from pipeline.screen import terminal
+from pipeline.screen import only_warnings, terminal
 from pipeline.segments.read import read_segments
 from pipeline.summary import Summary
 from pipeline.training.run import train
@@ -44,6 +44,7 @@ def demo(config: DemoConfig) -> Summary:
         raise InputError(f"out={config.out}: the demo renders its videos into a local folder")
     (clear if config.fresh else claim)(Path(local))
     console = terminal()
+    only_warnings()
     videos, store, run, predictions = (
         storage.join(config.out, name) for name in (VIDEOS, STORE, RUN, PREDICTIONS)
     )
