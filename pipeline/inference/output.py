@@ -6,7 +6,7 @@
 <out>/predictions/      one row a video, with all its segments
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
-<out>/flattened.json    the files of predictions/ that segments/ tells of, all of it; absent while that is being made
+<out>/flattened.json    the files of predictions/ that segments/ tells of, in the order in which they count
 <out>/results/          what segments/ says, for people and other tools (`pipeline.segments.results`); not always
 <out>/failures/         one row a video that was lost
 <out>/complete.json     counts; there when the last predict came to its end (`pipeline.segments.completeness`)
@@ -37,6 +37,9 @@ from pipeline.segments.threshold import score_threshold
 logger = logging.getLogger(__name__)
 
 _FLATTENED = "flattened.json"
+_OUTCOMES_SCHEMA = pa.schema(
+    [pa.field("video_id", pa.string(), nullable=False), pa.field("error", pa.string())]
+)
 _PLAN_SCHEMA = pa.schema([pa.field("video_id", pa.string(), nullable=False)])
 
 
@@ -141,32 +144,42 @@ class PredictionFolder:
 
     def lacks_segments(self) -> bool:
         """Whether `segments/` may not tell all that is in `predictions/`, or some of it twice."""
-        if self.names("segments") != self.names("predictions"):
-            return True
-        try:
-            told = read_record(storage.join(self.url, _FLATTENED), list[str], "a list of files")
-        except DamagedRecordError:
-            return True  # it is made anew
-        return told is None or set(told) != self.names("predictions")
+        names = self.names("predictions")
+        return self.names("segments") != names or set(self._flattened()) != names
 
     def write_segments(self) -> None:
-        """Make `segments/` say what `predictions/` says; each video once."""
-        storage.remove(storage.join(self.url, _FLATTENED))
-        for name in self.names("segments") - self.names("predictions"):
+        """Make `segments/` say what `predictions/` says, each video once; files that say so already stay.
+
+        Of two rows of a video, which was done twice, the one in the file that was flattened first counts.
+        """
+        names, there, told = self.names("predictions"), self.names("segments"), self._flattened()
+        if not set(told) <= names & there:
+            # A file that is gone may have been the one that counted, in whichever others its videos are.
+            told = []
+            storage.remove(storage.join(self.url, _FLATTENED))
+        for name in there - names:
             storage.remove(storage.join(self.folder("segments"), name))
-        seen = pa.array([], type=pa.string())
-        for url in parquet.list_parquet(self.folder("predictions")):
-            predictions = parquet.read_table(url)
-            predictions = predictions.filter(pc.is_null(predictions["error"]))
-            ids = predictions["video_id"].combine_chunks()
-            _, first = np.unique(ids.dictionary_encode().indices.to_numpy(), return_index=True)
-            predictions = predictions.take(np.sort(first))
-            new = pc.invert(pc.is_in(predictions["video_id"], value_set=seen))
-            predictions = predictions.filter(new)
-            seen = pa.concat_arrays([seen, predictions["video_id"].combine_chunks()])
-            name = storage.join(self.folder("segments"), posixpath.basename(url))
-            parquet.write_table(name, flatten(predictions))
-        write_record(storage.join(self.url, _FLATTENED), sorted(self.names("predictions")))
+        order = [*told, *sorted(names - set(told))]
+        counting = _first_of_each(
+            [
+                parquet.read_table(self._file("predictions", name), columns=["video_id", "error"])
+                for name in order
+            ]
+        )
+        for name, counts in list(zip(order, counting, strict=True))[len(told) :]:
+            predictions = parquet.read_table(self._file("predictions", name))
+            parquet.write_table(self._file("segments", name), flatten(predictions.filter(pa.array(counts))))
+        write_record(storage.join(self.url, _FLATTENED), order)
+
+    def _flattened(self) -> list[str]:
+        """The files of `predictions/` that `segments/` tells of, in the order in which they count."""
+        try:
+            return read_record(storage.join(self.url, _FLATTENED), list[str], "a list of files") or []
+        except DamagedRecordError:
+            return []  # it is made anew
+
+    def _file(self, folder: str, name: str) -> str:
+        return storage.join(self.folder(folder), name)
 
     def write_results(self, config: ResultsConfig, video_ids: Sequence[str]) -> bool:
         """Make `results/` say what `segments/` says of these videos, or be gone; whether there is one now."""
@@ -190,3 +203,14 @@ class PredictionFolder:
     def names(self, folder: str) -> set[str]:
         """Names of the Parquet files in one of the folders."""
         return {posixpath.basename(url) for url in parquet.list_parquet(self.folder(folder))}
+
+
+def _first_of_each(tables: Sequence[pa.Table]) -> list[np.ndarray]:
+    """For each table (`video_id`, `error`) its rows, `[N]` bool, that hold the first prediction of their video."""
+    together = pa.concat_tables([_OUTCOMES_SCHEMA.empty_table(), *tables])
+    good = np.flatnonzero(pc.is_null(together["error"]).to_numpy())
+    codes = together["video_id"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    _, first = np.unique(codes[good], return_index=True)
+    counts = np.zeros(together.num_rows, dtype=bool)
+    counts[good[first]] = True
+    return np.split(counts, np.cumsum([table.num_rows for table in tables])[:-1])

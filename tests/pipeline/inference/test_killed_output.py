@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -44,12 +44,13 @@ def _told(out: PredictionFolder) -> list[str]:
 def test_a_kill_inside_the_flattening_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`b` was tried again and its new file sorts first: the old one must give it up, also after a kill between."""
+    """`b` was done again and its new file sorts first: one of both tells it, also after a kill between."""
     out = _folder(str(tmp_path))
     _predict(out, "1", "a", "b")
     out.write_segments()
     assert not out.lacks_segments()
     _predict(out, "0", "b")
+    _predict(out, "2", "c")
 
     written = []
     write = parquet.write_table
@@ -64,10 +65,35 @@ def test_a_kill_inside_the_flattening_doubles_nothing(
     with pytest.raises(KeyboardInterrupt):
         out.write_segments()
     monkeypatch.undo()
-    assert out.names("segments") == out.names("predictions")
     assert out.lacks_segments()
     out.write_segments()
-    assert _told(out) == ["a", "b"]
+    assert _told(out) == ["a", "b", "c"]
+
+
+def test_files_that_are_told_stay_and_a_file_that_goes_gives_its_videos_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = _folder(str(tmp_path))
+    _predict(out, "1", "a", "b")
+    _predict(out, "2", "b", "c")
+    out.write_segments()
+    _predict(out, "0", "a", "d")
+    written: list[str] = []
+    write = parquet.write_table
+
+    def watched(url: str, table: Any) -> None:
+        written.append(url.rsplit("/", 1)[-1])
+        write(url, table)
+
+    monkeypatch.setattr(parquet, "write_table", watched)
+    out.write_segments()
+    assert written == ["0.parquet"]
+    assert _told(out) == ["a", "b", "c", "d"]
+    storage.remove(f"{out.folder('predictions')}/1.parquet")
+    assert out.lacks_segments()
+    out.write_segments()
+    assert _told(out) == ["a", "b", "c", "d"]
+    assert not out.lacks_segments()
 
 
 def test_a_video_predicted_twice_is_told_once(tmp_path: Path) -> None:
