@@ -36,12 +36,18 @@ def read_table(url: str, columns: Sequence[str] | None = None) -> pa.Table:
     return read_file(url, lambda file: file.read(columns=None if columns is None else list(columns)))
 
 
-def read_file(url: str, read: Callable[[pq.ParquetFile], Result]) -> Result:
-    """What `read` makes of one file, open while it runs; raises as `read_table` does."""
+def read_file(
+    url: str, read: Callable[[pq.ParquetFile], Result], footer: pq.FileMetaData | None = None
+) -> Result:
+    """What `read` makes of one file, open while it runs; raises as `read_table` does.
+
+    `footer` is the file's `metadata`, where an earlier reading has kept it.
+    """
 
     def parse(stream: BinaryIO) -> Result:
         try:
-            with pq.ParquetFile(stream) as file:
+            # Pre-buffering fetches what lies together at once, and nothing of the columns between.
+            with pq.ParquetFile(stream, metadata=footer, pre_buffer=True) as file:
                 return read(file)
         except pa.ArrowException as error:
             raise DamagedFileError(url, _first_line(error)) from error

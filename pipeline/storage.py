@@ -184,12 +184,15 @@ def read_bytes(url: str) -> bytes:
 def read_with(url: str, read: Callable[[BinaryIO], Result]) -> Result:
     """What `read` makes of a seekable binary stream of the file; begun anew where the storage stops answering.
 
+    The stream fetches just what it is asked for.
+
     Raises InputError naming the URL where the file cannot be read, and whatever `read` raises.
     """
     fs, path = resolve(url)
+    options = {} if isinstance(fs, LocalFileSystem) else {"cache_type": "none"}
 
     def whole() -> Result:
-        with fs.open(path, "rb") as stream:
+        with fs.open(path, "rb", **options) as stream:
             return read(stream)
 
     return _ask(url, whole)

@@ -21,7 +21,7 @@ from pipeline import storage
 
 logger = logging.getLogger(__name__)
 
-_ROW_GROUP_BYTES = 4 * 2**20
+_ROW_GROUP_BYTES = 2**20  # what a reader of one row has to fetch
 _WRITE_CPUS = 0.25
 _PENDING = f"{PENDING_CHECKPOINT_SUFFIX}.parquet"
 

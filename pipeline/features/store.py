@@ -34,7 +34,7 @@ from pipeline.features.timeline import Timeline
 logger = logging.getLogger(__name__)
 
 _INDEX_COLUMNS = [*CHUNK_SCHEMA.names, "error"]
-_FOOTER_THREADS = 16
+_KEPT_FOOTERS, _FOOTER_THREADS = 256, 16  # a footer has some hundred KB at most
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,7 @@ class FeatureStore:
         """Read plan and index again when they are next asked for."""
         self._index = None
         self._plan = None
+        self._footers: dict[str, pq.FileMetaData] = {}
         self._recorded = pa.array([], pa.string())
         self._editions: dict[str, int] = {}
         self._outdated: frozenset[str] = frozenset()
@@ -237,18 +238,21 @@ class FeatureStore:
 
     def failures(self) -> pa.Table:
         """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""
-        tables = [parquet.read_table(url) for url in parquet.list_parquet(self.folder("failures"))]
+        tables = (parquet.read_table(url) for url in parquet.list_parquet(self.folder("failures")))
         return pa.concat_tables([FAILURES_SCHEMA.empty_table(), *tables])
 
     def __getstate__(self) -> dict[str, Any]:
         # What only writers look at stays behind.
-        return self.__dict__ | {"_plan": None, "_recorded": None, "_whole_files": frozenset()}
+        return self.__dict__ | {"_plan": None, "_recorded": None, "_whole_files": frozenset(), "_footers": {}}
 
     def _read_chunks(self, chunks: list[StoredChunk]) -> list[np.ndarray]:
         groups: dict[tuple[str, int], pa.Table] = {}
         for file in dict.fromkeys(chunk.file for chunk in chunks):
             row_groups = list(dict.fromkeys(chunk.row_group for chunk in chunks if chunk.file == file))
-            tables = parquet.read_file(file, partial(_features_of, row_groups=row_groups))
+            read = partial(_features_of, row_groups=row_groups)
+            tables, footer = parquet.read_file(file, read, self._footers.get(file))
+            if len(self._footers) < _KEPT_FOOTERS:
+                self._footers[file] = footer
             groups |= {(file, group): table for group, table in zip(row_groups, tables, strict=True)}
         return [
             np.frombuffer(
@@ -311,8 +315,8 @@ class FeatureStore:
         }
 
 
-def _features_of(file: pq.ParquetFile, row_groups: list[int]) -> list[pa.Table]:
-    return [file.read_row_group(group, columns=["features"]) for group in row_groups]
+def _features_of(file: pq.ParquetFile, row_groups: list[int]) -> tuple[list[pa.Table], pq.FileMetaData]:
+    return [file.read_row_group(group, columns=["features"]) for group in row_groups], file.metadata
 
 
 def _index_rows(url: str) -> list[dict[str, Any]] | None:

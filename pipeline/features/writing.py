@@ -25,6 +25,7 @@ def write_features(
     rows_per_task: int,
     pending: pa.Table,
     retry_failed: bool,
+    source: str | None = None,
 ) -> None:
     """Turn the rows of a store's plan that are still to do into rows of its features, each exactly once.
 
@@ -36,12 +37,13 @@ def write_features(
         rows_per_task: consecutive rows that a task of `transform`'s first stage gets.
         pending: the plan rows to do, for the progress.
         retry_failed: do rows with an error again.
+        source: URL of a folder with plan rows, and columns of the transform's own, to read instead of the plan.
     """
     spec = store.spec
     row_bytes = chunk_snippets * spec.dim * 2
     with followed(_progress(store, pending)) as tally:
         write_resumably(
-            source=store.folder("plan"),
+            source=source or store.folder("plan"),
             transform=lambda rows: transform(rows, tally),
             target=store.folder("features"),
             checkpoint=store.folder("checkpoint"),

@@ -69,6 +69,7 @@ def write_store(
     chunk: int = 40,
     errors: Mapping[str, str] | None = None,
     features: Mapping[str, np.ndarray] | None = None,
+    rows_per_group: int = 4,
 ) -> FeatureStore:
     """A store with these videos in chunks of `chunk` snippets.
 
@@ -100,8 +101,8 @@ def write_store(
             )
     store = FeatureStore.create(url, spec)
     table = pa.Table.from_pylist(rows, schema=FEATURES_SCHEMA)
-    _write(storage.join(store.folder("plan"), "part.parquet"), as_plan(table))
-    _write(storage.join(store.folder("features"), "part.parquet"), table)
+    _write(storage.join(store.folder("plan"), "part.parquet"), as_plan(table), len(rows))
+    _write(storage.join(store.folder("features"), "part.parquet"), table, rows_per_group)
     return FeatureStore(url)
 
 
@@ -118,7 +119,7 @@ def write_annotations(url: str, videos: Sequence[SyntheticVideo]) -> None:
     storage.write_bytes(url, json.dumps({"classes": LABELS, "database": database}).encode())
 
 
-def _write(url: str, table: pa.Table) -> None:
+def _write(url: str, table: pa.Table, rows_per_group: int) -> None:
     sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=4)
+    pq.write_table(table, sink, row_group_size=rows_per_group)
     storage.write_bytes(url, sink.getvalue())

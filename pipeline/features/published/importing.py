@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray.data
 
-from pipeline import storage
+from pipeline import parquet, storage
 from pipeline.annotations.read import read_annotations
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.runtime import connect
@@ -22,6 +22,7 @@ from pipeline.features.plan import forget_probe_failures, without_failed
 from pipeline.features.published.durations import VideoFacts, facts_of_annotations, read_facts
 from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.listing import Naming, PublishedVideo, list_source, match_videos
+from pipeline.features.published.placed_rows import placed_rows
 from pipeline.features.published.places import Place
 from pipeline.features.published.planning import (
     LengthRule,
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 # More rows than any plan has.
 _ALL_ROWS = 2**31 - 1
 _MISSING = "missing.txt"
+_PLACED = "import"  # of a store, while an import goes on: the plan with places
 
 
 def import_features(config: ImportFeaturesConfig) -> Summary:
@@ -229,17 +231,15 @@ def _run_graph(
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec = store.spec
-    places = {
-        video.video_id: tuple(place for place in video.places if place is not None)
-        for video in videos
-        if video.video_id in store.index()
-    }
+    # Each row says where its features lie, for a task that knew all places would grow with the archive.
+    source = store.folder(_PLACED)
+    parquet.write_table(storage.join(source, "rows.parquet"), placed_rows(pending, videos))
     # A compressed tar is walked once, so a single task must know all that is wanted of it.
-    in_one_task = any(place.streamed for video in places.values() for place in video)
+    in_one_task = any(place is not None and place.streamed for video in videos for place in video.places)
 
     def transform(plan_rows: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
         return plan_rows.map_batches(
-            PublishedReader(places, rule, spec.dim, _limits(config), tally),
+            PublishedReader(rule, spec.dim, _limits(config), tally),
             batch_size=None if in_one_task else config.read.chunks_per_task,
             batch_format="pyarrow",
             num_cpus=config.read.cpus,
@@ -253,7 +253,9 @@ def _run_graph(
         rows_per_task=_ALL_ROWS if in_one_task else config.read.chunks_per_task,
         pending=pending,
         retry_failed=config.retry_failed,
+        source=source,
     )
+    storage.remove(source)
 
 
 def _record_missing(store: FeatureStore, missing: list[str]) -> None:

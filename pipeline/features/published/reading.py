@@ -1,6 +1,6 @@
 """The reading stage of an import: plan rows in, the same rows with their features out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -16,8 +16,9 @@ from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.isolation import IsolatedFiles, WantedFeatures, isolated_files
 from pipeline.features.published.layout import ArrayRule
+from pipeline.features.published.placed_rows import PLACED_SCHEMA, places_of
 from pipeline.features.published.places import Place
-from pipeline.features.schema import CHUNK_SCHEMA, FEATURES_SCHEMA
+from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.store import join_error
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits
 
@@ -29,22 +30,19 @@ class PublishedReader:
     """Reads the features of a batch of plan rows, one video's at a time.
 
     Attributes:
-        places: where the features of each video lie, by id: one place a source, of which one may lie in a compressed
-            tar. Rows of other videos are left for a command that names them.
         rule: which array of a file it is, and its axes.
         dim: the store's width.
         limits: what a step of reading may cost.
         tally: what is done is added to it.
     """
 
-    places: Mapping[str, tuple[Place, ...]]
     rule: ArrayRule
     dim: int
     limits: Limits = DEFAULT_LIMITS
     tally: Tally | None = None
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """One table of `FEATURES_SCHEMA` with one row for each plan row; what cannot be read has `error`.
+        """One table of `FEATURES_SCHEMA` with one row for each row of `PLACED_SCHEMA`; what cannot be read has `error`.
 
         Rows whose features lie in a compressed tar come last, in the order of the archive.
         """
@@ -54,47 +52,43 @@ class PublishedReader:
             yield rows
 
     def _read(self, batch: pa.Table) -> Iterator[pa.Table]:
-        waiting: dict[Place, tuple[str, Chunks]] = {}
+        waiting: dict[Place, Chunks] = {}
         files = isolated_files(self.rule, self.limits)
         try:
-            rows = batch.select(CHUNK_SCHEMA.names).to_pylist()
-            for video_id, group in groupby(rows, key=lambda row: row["video_id"]):
-                if video_id not in self.places:
-                    continue
-                streamed = next((place for place in self.places[video_id] if place.streamed), None)
+            rows = batch.select(PLACED_SCHEMA.names).to_pylist()
+            for _, group in groupby(rows, key=lambda row: row["video_id"]):
+                chunks = list(group)
+                streamed = next((place for place in places_of(chunks[0]) if place.streamed), None)
                 if streamed is None:
-                    yield from self._rows(files, video_id, list(group), 0)
+                    yield from self._rows(files, chunks, 0)
                 else:
-                    waiting[streamed] = (video_id, list(group))
+                    waiting[streamed] = chunks
             for url in sorted({place.url for place in waiting}):
                 yield from self._walk(files, url, waiting)
         finally:
             files.close()
 
-    def _walk(
-        self, files: IsolatedFiles, url: str, waiting: dict[Place, tuple[str, Chunks]]
-    ) -> Iterator[pa.Table]:
+    def _walk(self, files: IsolatedFiles, url: str, waiting: dict[Place, Chunks]) -> Iterator[pa.Table]:
         """The rows whose features are in this compressed tar, taken out of `waiting` as their members pass."""
         failure = FeatureFileError(FailureKind.UNREADABLE, f"{url}: is no longer in the archive")
         try:
             for position, path in files.walk(url):
                 place = Place(url, path)
                 if place in waiting:
-                    video_id, chunks = waiting.pop(place)
-                    yield from self._rows(files, video_id, chunks, position)
+                    yield from self._rows(files, waiting.pop(place), position)
         except InputError as error:
             failure = FeatureFileError(FailureKind.UNREADABLE, str(error))
         except FeatureFileError as error:
             failure = error
         for place in [place for place in waiting if place.url == url]:
-            for chunk in waiting.pop(place)[1]:
+            for chunk in waiting.pop(place):
                 yield self._row(chunk, None, failure)
 
-    def _rows(self, files: IsolatedFiles, video_id: str, chunks: Chunks, position: int) -> Iterator[pa.Table]:
+    def _rows(self, files: IsolatedFiles, chunks: Chunks, position: int) -> Iterator[pa.Table]:
         last = chunks[-1]
         first, stop = chunks[0]["first_snippet"], last["first_snippet"] + last["num_snippets"]
         whole = last["chunk_index"] == last["num_chunks"] - 1
-        wanted = WantedFeatures(self.places[video_id], self.dim, first, stop, whole, position)
+        wanted = WantedFeatures(places_of(chunks[0]), self.dim, first, stop, whole, position)
         try:
             features = files.features(wanted)
         except FeatureFileError as error:

@@ -1,11 +1,13 @@
 """What the index makes of the rows of a store: short videos that were kept, and chunks that were written twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import s3fs
 
 from pipeline.errors import InputError
 from pipeline.features.plan import cut_chunks
@@ -14,6 +16,7 @@ from pipeline.features.sources import VideoSource
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
+from tests.pipeline import synthetic
 
 SPEC = FeatureSpec("b", "w", {}, 2, Timeline(fps=10, stride=2, window=4))
 ENDS = "truncated: the video ends at 2.35 s, before 3.40 s"
@@ -96,3 +99,35 @@ def test_a_lost_end_leaves_a_video_incomplete_where_it_is_not_kept(tmp_path: Pat
         None,
     )
     assert len(video.lost_chunks) == len(PLAN) - 2
+
+
+def test_little_more_than_what_is_wanted_is_fetched_from_object_storage(
+    s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """320 videos of 64 KiB each: the index needs no features, and a video not those of the others."""
+    videos = synthetic.make_videos(320, "train", seed=1)
+    spec = replace(synthetic.SPEC, dim=512)
+    rng = np.random.default_rng(0)
+    arrays = {video.video_id: rng.normal(size=(64, 512)).astype(np.float16) for video in videos}
+    url = f"{s3_server}/bytes"
+    synthetic.write_store(url, videos, spec, features=arrays, chunk=64, rows_per_group=16)  # as jobs do: 1 MiB
+    fetched: list[int] = []
+    fetch = s3fs.core.S3File._fetch_range
+
+    def counted(file: s3fs.core.S3File, start: int, end: int) -> bytes:
+        fetched.append(end - start)
+        return fetch(file, start, end)
+
+    monkeypatch.setattr(s3fs.core.S3File, "_fetch_range", counted)
+    store = FeatureStore(url)
+    assert len(store.index()) == 320
+    wanted = 64 * 512 * 2
+    assert sum(fetched) < 0.02 * 320 * wanted
+    for number in (3, 150):
+        fetched.clear()
+        video_id = videos[number].video_id
+        assert (store.load(video_id) == arrays[video_id]).all()
+        assert sum(fetched) < 1.3 * wanted + 2**20
+    fetched.clear()
+    store.load(videos[4].video_id)  # the file's footer is known by now
+    assert len(fetched) == 1
