@@ -10,6 +10,7 @@ from models.detection import DetectorOutput, SetPrediction, Target
 from models.loss_config import LossConfig
 from models.losses import l1_loss, sigmoid_focal_loss, tiou_loss
 from models.matching import PaddedTargets, match, pad_targets
+from models.shared_targets import share_targets
 
 
 class Criterion(Protocol):
@@ -59,7 +60,12 @@ class SetCriterion:
             weights.append(config.encoder_weight)
             repeats.append(config.encoder_matches)
 
-        truth = pad_targets(targets, device)
+        if num_targets is None:
+            num_targets = sum(len(target.labels) for target in targets)
+        classes = None
+        if config.shared_tiou < 1:
+            targets, classes = share_targets(targets, config.shared_tiou, output.final.logits.shape[-1])
+        truth = pad_targets(targets, device, classes)
         normaliser = target_count(truth, num_targets)
         assignments = match(
             stacks,
@@ -98,7 +104,10 @@ class SetCriterion:
 
         logits = stack.logits.float()
         classes = torch.arange(logits.shape[-1], device=logits.device)
-        positive = (labels[..., None] == classes) & matched[..., None]
+        if truth.classes is None:
+            positive = (labels[..., None] == classes) & matched[..., None]
+        else:
+            positive = truth.classes[sample, target] * matched[..., None]
         focal = sigmoid_focal_loss(logits, positive.float(), config.focal_alpha, config.focal_gamma)
         predicted = stack.segments.float()
         return {

@@ -38,6 +38,10 @@ class LossConfig:
     encoder_matches: int = hyperparameter(
         1, meaning="tokens of the dense proposals that are matched with each target"
     )
+    # Beyond the papers, which match every action with a query of its own.
+    shared_tiou: float = hyperparameter(
+        1.0, meaning="actions of several classes that overlap by this tIoU are one target; 1 keeps them apart"
+    )
     encoder_weight: float = hyperparameter(
         1.0, meaning="weight of the encoder's dense proposals, if there are any"
     )
@@ -46,6 +50,8 @@ class LossConfig:
         check_fields(self)
         if not 0 <= self.focal_alpha <= 1:
             raise ValueError(f"focal_alpha={self.focal_alpha} must lie in [0, 1]")
+        if not 0 < self.shared_tiou <= 1:
+            raise ValueError(f"shared_tiou={self.shared_tiou} must lie in (0, 1]")
         for name in ("focal_gamma", "encoder_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")

@@ -23,15 +23,19 @@ class PaddedTargets:
         segments: `[B, N, 2]` float32.
         labels: `[B, N]` int64.
         counts: how many of a sample's N rows are true; never all of them.
+        classes: `[B, N, K]` float 0 or 1, where a target may have several; else its label is its class.
     """
 
     segments: Tensor
     labels: Tensor
     counts: tuple[int, ...]
+    classes: Tensor | None = None
 
 
-def pad_targets(targets: Sequence[Target], device: torch.device) -> PaddedTargets:
-    """Bring the targets of a batch together on `device`."""
+def pad_targets(
+    targets: Sequence[Target], device: torch.device, classes: Sequence[Tensor] | None = None
+) -> PaddedTargets:
+    """Bring the targets of a batch together on `device`, and the `classes [N, K]` of those that have several."""
     segments = pad_sequence([target.segments.float() for target in targets], batch_first=True)
     labels = pad_sequence([target.labels for target in targets], batch_first=True)
     # One row more, so that there is always one to index, also where no sample has a target.
@@ -39,6 +43,9 @@ def pad_targets(targets: Sequence[Target], device: torch.device) -> PaddedTarget
         segments=F.pad(segments, (0, 0, 0, 1)).to(device),
         labels=F.pad(labels, (0, 1)).to(device),
         counts=tuple(len(target.labels) for target in targets),
+        classes=None
+        if classes is None
+        else F.pad(pad_sequence(list(classes), batch_first=True), (0, 0, 0, 1)).to(device),
     )
 
 
@@ -55,8 +62,9 @@ def match(
 ) -> list[Tensor]:
     """Match every prediction on its own with the targets (TP2-DETR, Eq. 12 and 13; DualDETR, Eq. 8 and 9).
 
-    The cost of a pair is the weighted sum of the focal cost of the target's class, the L1 distance and the
-    negative tIoU. All costs leave the device in one copy, and all assignments return in one.
+    The cost of a pair is the weighted sum of the focal cost of the target's class (their mean, where it has several),
+    the L1 distance and the negative tIoU. All costs leave the device in one copy, and all assignments return in
+    one.
 
     Args:
         predictions: stacks of predictions: each tensor has one more dimension in front, `[S, B, Q, ...]`.
@@ -97,13 +105,13 @@ def _pair_costs(
 ) -> Tensor:
     """`[S, B, Q, N]`: the cost of each query with each target, infinite for queries that are not valid."""
     logits, segments = prediction.logits.float(), prediction.segments.float()[..., None, :]
-    labels = targets.labels[:, None, :].expand(*logits.shape[:-1], -1)
-    logit = logits.gather(-1, labels)
-    one = torch.ones_like(logit)
-    # What it saves to call this query the target's class rather than background.
-    classification = sigmoid_focal_loss(logit, one, focal_alpha, focal_gamma) - sigmoid_focal_loss(
-        logit, 1 - one, focal_alpha, focal_gamma
-    )
+    if targets.classes is None:
+        labels = targets.labels[:, None, :].expand(*logits.shape[:-1], -1)
+        classification = _saved(logits.gather(-1, labels), focal_alpha, focal_gamma)
+    else:
+        share = targets.classes / targets.classes.sum(dim=-1, keepdim=True).clamp(min=1)
+        saved = _saved(logits, focal_alpha, focal_gamma)
+        classification = torch.einsum("sbqk,bnk->sbqn", saved, share)
     truth = targets.segments[:, None, :, :]
     cost = (
         weights.classification * classification
@@ -111,6 +119,14 @@ def _pair_costs(
         + weights.tiou * (tiou_loss(segments, truth) - 1)
     )
     return cost.masked_fill(~prediction.valid[..., None], torch.inf)
+
+
+def _saved(logit: Tensor, focal_alpha: float, focal_gamma: float) -> Tensor:
+    """What it saves to call a query of a class rather than background, elementwise."""
+    one = torch.ones_like(logit)
+    return sigmoid_focal_loss(logit, one, focal_alpha, focal_gamma) - sigmoid_focal_loss(
+        logit, 1 - one, focal_alpha, focal_gamma
+    )
 
 
 def _assign(costs: np.ndarray, counts: Sequence[int], repeat: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from models.dualdetr.config import DualDETRConfig
 from models.dualdetr.queries import Contents, Positions, Stream
 from models.levels import Tokens
+from models.pooling import segment_means
 from models.transformer import DeformableRead, FeedForward, SelfAttention
 
 
@@ -51,23 +52,52 @@ class BranchLayer(nn.Module):
         attended = self.attention([contents[n] for n in names], [embeddings[n] for n in names], ignored)
         readers = list(self.readers) * (len(names) // len(self.readers))
         return {
-            name: reader(content, embeddings[name], positions.of(name), memory[name])
+            name: reader(content, embeddings[name], positions.of(name), memory[name], positions.around(name))
             for name, content, reader in zip(names, attended, readers, strict=True)
         }
 
 
 class Reader(nn.Module):
-    """A query reads around its references, then a feed-forward block."""
+    """A query reads around its references, and over its segment if it pools, then a feed-forward block."""
 
     def __init__(self, width: int, config: DualDETRConfig) -> None:
         super().__init__()
         self.read = DeformableRead(
             width, config.heads(width), config.num_levels, config.num_points, config.decoder_dropout
         )
+        self.pool = PooledRead(width, config.decoder_dropout) if config.segment_pooling else None
         self.feed_forward = FeedForward(width, config.ffn_ratio * width, config.decoder_dropout)
 
-    def forward(self, content: Tensor, embedding: Tensor, reference: Tensor, memory: Tokens) -> Tensor:
-        return self.feed_forward(self.read(content, embedding, reference, memory))
+    def forward(
+        self,
+        content: Tensor,
+        embedding: Tensor,
+        reference: Tensor,
+        memory: Tokens,
+        around: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        content = self.read(content, embedding, reference, memory)
+        if self.pool is not None:
+            content = self.pool(content, memory, around)
+        return self.feed_forward(content)
+
+
+class PooledRead(nn.Module):
+    """Queries read the means of the features over two segments, a post-norm block.
+
+    Deformable attention looks at a few points; what is told by all of a segment, with noise, is told by its mean.
+    """
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.join = nn.Linear(2 * width, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, content: Tensor, memory: Tokens, around: tuple[Tensor, Tensor]) -> Tensor:
+        """`content [B, Q, width]`; `around` two segments of each query, `[B, Q, 2]` (start, end)."""
+        means = torch.cat([segment_means(memory, segments) for segments in around], dim=-1)
+        return self.norm(content + self.dropout(self.join(means)))
 
 
 class JointAttention(nn.Module):

@@ -99,6 +99,12 @@ class DualDETRConfig:
         "instance", meaning="the branches whose contents tell the class"
     )
 
+    # Beyond the paper, as RoI pooling in proposal-based detectors.
+    segment_pooling: bool = hyperparameter(
+        False,
+        meaning="let queries also read the mean of the features over their segment, or beside their end",
+    )
+
     def __post_init__(self) -> None:
         check_fields(self)
         if self.dim % 8:

@@ -90,6 +90,18 @@ class Positions:
             case _:
                 return self.instance
 
+    def around(self, stream: str) -> tuple[Tensor, Tensor]:
+        """What a stream's queries stand for, as two segments `[B, Q, 2]`.
+
+        For instance the segment, and twice its width; for an end the quarters of its width before and after it.
+        """
+        centre, width = self.instance.unbind(-1)
+        width = width.clamp(min=MIN_WIDTH)
+        if stream == "instance":
+            return to_start_end(self.instance), torch.stack((centre - width, centre + width), dim=-1)
+        at = self.boundary[..., 0 if stream == "start" else 1]
+        return torch.stack((at - width / 4, at), dim=-1), torch.stack((at, at + width / 4), dim=-1)
+
     def inside(self) -> "Positions":
         """Both levels with their segments brought `inside` the window."""
         instance = inside(to_start_end(self.instance))

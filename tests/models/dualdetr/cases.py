@@ -35,6 +35,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "classes refined from the proposals'": {"refine_classes": True},
     "classes refined from learnt queries": {"refine_classes": True, "initialisation": "learnt"},
     "classes of both branches": {"classes_from": "both"},
+    "means over segments": {"segment_pooling": True},
+    "means over segments, one branch": {"segment_pooling": True, "decoding": "combined"},
     "contents learn from decoding": {"detach_content_init": False},
     "instance level on proposals": {"decoding": "instance"},
     "boundary level on proposals": {"decoding": "boundary"},

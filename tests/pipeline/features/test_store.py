@@ -110,7 +110,9 @@ def test_little_more_than_what_is_wanted_is_fetched_from_object_storage(
     rng = np.random.default_rng(0)
     arrays = {video.video_id: rng.normal(size=(64, 512)).astype(np.float16) for video in videos}
     url = f"{s3_server}/bytes"
-    synthetic.write_store(url, videos, spec, features=arrays, chunk=64, rows_per_group=16)  # as jobs do: 1 MiB
+    synthetic.write_store(
+        url, videos, spec, features=arrays, chunk=64, rows_per_group=16
+    )  # as jobs do: 1 MiB
     fetched: list[int] = []
     fetch = s3fs.core.S3File._fetch_range
 
