@@ -13,7 +13,7 @@ from pipeline.cluster.parallel import run_batches
 from pipeline.errors import InputError
 from pipeline.failures import Failure, failures_table
 from pipeline.features.healing import forget_plan, tidy_plan
-from pipeline.features.identity import compare, record_files
+from pipeline.features.identity import Comparison, compare, record_files
 from pipeline.features.plan import cut_chunks, forget_probe_failures, without_failed, write_part
 from pipeline.features.schema import PLAN_SCHEMA
 from pipeline.features.sources import VideoSource
@@ -66,15 +66,17 @@ def plan_store(
     moved: bool = False,
     replaced: bool = False,
     retry_failed: bool = False,
+    found: Comparison | None = None,
 ) -> Plan:
     """Bring `<store>/plan/` up to date with `sources`: probe those it does not know, in parallel, and add their chunks.
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
-    plan is continued by the next call. With `retry_failed`, those that failed are probed again.
+    plan is continued by the next call. With `retry_failed`, those that failed are probed again. `found` is what
+    `compare` has told already.
 
     Raises InputError where the store knows a video by another file (`compare`).
     """
-    found = compare(store, sources, moved=moved, replaced=replaced, retry_failed=retry_failed)
+    found = found or compare(store, sources, moved=moved, replaced=replaced, retry_failed=retry_failed)
     record_files(store, found.updated)
     if retry_failed:
         forget_probe_failures(store, {source.video_id for source in sources})

@@ -26,12 +26,15 @@ from pipeline.features.extraction.stages import (
 )
 from pipeline.features.failures import lost_videos, record_failures
 from pipeline.features.healing import heal
-from pipeline.features.recipe import Recipe, record_recipe
+from pipeline.features.identity import Comparison, compare
+from pipeline.features.plan import without_failed
+from pipeline.features.recipe import Recipe, read_recipe, record_recipe
 from pipeline.features.sources import VideoSource, list_videos
 from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.features.variation import why_constant
 from pipeline.features.writing import write_features
 from pipeline.lease import hold
+from pipeline.records import DamagedRecordError
 from pipeline.screen import phase
 from pipeline.summary import Summary
 
@@ -56,13 +59,26 @@ def extract(config: ExtractConfig) -> Summary:
 
 
 def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
-    connect(config.ray)
-    check_needs(_needs(config))
-    with phase("loading the network"):
-        spec, inputs = describe_remotely(config)
-    store = FeatureStore.create(config.store, spec)
-    record_recipe(store.url, Recipe(backbone=config.backbone, flow=config.flow, timeline=config.timeline))
-    heal(store)
+    recipe = Recipe(backbone=config.backbone, flow=config.flow, timeline=config.timeline)
+    store, inputs, found = _store_made_by(recipe, config.store), None, None
+    if store is not None:
+        heal(store)
+        found = compare(
+            store,
+            sources,
+            moved=config.moved,
+            replaced=config.replace,
+            retry_failed=config.retry_failed,
+        )
+    # Without work there is no need for Ray, nor for the network, which may take minutes to load.
+    if store is None or found is None or _is_work_left(store, found, config.retry_failed):
+        connect(config.ray)
+        check_needs(_needs(config))
+        with phase("loading the network"):
+            spec, inputs = describe_remotely(config)
+        store = FeatureStore.create(config.store, spec)
+        record_recipe(store.url, recipe)
+        heal(store)
     plan = plan_store(
         store,
         sources,
@@ -71,6 +87,7 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
         moved=config.moved,
         replaced=config.replace,
         retry_failed=config.retry_failed,
+        found=found,
     )
     before = store.index()
     pending = store.pending(config.retry_failed)
@@ -78,15 +95,31 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
         "%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending.num_rows
     )
     started = time.monotonic()
-    if pending.num_rows:
+    if inputs is not None and pending.num_rows:
         _run_graph(config, store, inputs, pending, signed_uris(sources))
     seconds = time.monotonic() - started
     written = FeatureStore(store.url)
     after = written.index()
     record_failures(store, after, "extract")
-    if pending:
+    if pending.num_rows:
         warn_if_constant(written, [source.video_id for source in sources])
     return _summarise(config, store, sources, plan, before, after, seconds)
+
+
+def _store_made_by(recipe: Recipe, url: str) -> FeatureStore | None:
+    """The store at `url`, where its recipe is this very one; None where there is none such."""
+    if not storage.exists(storage.join(url, "feature_spec.json")):
+        return None
+    try:
+        return FeatureStore(url) if read_recipe(url) == recipe.as_tree() else None
+    except DamagedRecordError:
+        return None  # it is written anew
+
+
+def _is_work_left(store: FeatureStore, found: Comparison, retry_failed: bool) -> bool:
+    """Whether anything is to be probed or extracted."""
+    new = found.new if retry_failed else without_failed(store, found.new)
+    return bool(new or found.replaced or store.pending(retry_failed).num_rows)
 
 
 def warn_if_constant(store: FeatureStore, video_ids: list[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeline import lease
 from pipeline.compose import compose_config
 from pipeline.errors import InputError
+from pipeline.features.extraction import run as run_module
 from pipeline.features.extraction.run import extract
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.store import FeatureStore
@@ -68,6 +69,29 @@ def test_features_do_not_depend_on_how_a_video_is_cut(archive: Path, tmp_path: P
     assert len(a["long"]) == 52
     assert len(a["blink"]) == 1
     assert len(np.unique(a["long"], axis=0)) == 52
+
+
+def test_nothing_to_do_needs_neither_ray_nor_the_network(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for name in ("blink.mp4", "wide.mp4"):
+        (videos / name).write_bytes((archive / name).read_bytes())
+    (videos / "broken.mp4").write_bytes(b"junk")
+    first = run(videos, tmp_path / "store")
+    assert (first.done, first.failed) == (2, 1)
+    for needless in ("connect", "describe_remotely"):
+        monkeypatch.setattr(run_module, needless, lambda *_: pytest.fail("it is not needed"))
+    again = run(videos, tmp_path / "store")
+    assert (again.done, again.already_done, again.failed) == (0, 2, 1)
+    # What is new, or to be tried again, needs both.
+    monkeypatch.undo()
+    tried = run(videos, tmp_path / "store", "retry_failed=true")
+    assert (tried.done, tried.already_done, tried.failed) == (0, 2, 1)
+    (videos / "broken.mp4").write_bytes((archive / "blink.mp4").read_bytes())
+    mended = run(videos, tmp_path / "store", "retry_failed=true")
+    assert (mended.done, mended.already_done, mended.failed) == (1, 2, 0)
 
 
 def test_ranges_are_parts_of_the_whole(archive: Path, tmp_path: Path) -> None:
