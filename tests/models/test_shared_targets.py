@@ -87,6 +87,6 @@ def test_actions_of_one_class_or_apart_have_the_losses_that_they_had() -> None:
         [target()],
     ):
         apart, together = criterion(1.0)(found, actions), criterion(0.7)(found, actions)
-        assert {name: float(loss) for name, loss in apart.items()} == {
-            name: float(loss) for name, loss in together.items()
+        assert {name: loss.item() for name, loss in apart.items()} == {
+            name: loss.item() for name, loss in together.items()
         }

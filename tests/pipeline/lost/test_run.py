@@ -78,10 +78,7 @@ def test_what_cannot_be_listed_is_a_line(
     for words, message in (
         ([], "give one of store=<feature store>, predictions=<folder of predict>"),
         ([f"store={store}", f"out={store}"], "give one of store="),
-        (
-            [f"store={tmp_path}"],
-            "no folder that extract wrote (feature_spec.json is missing); look at the path",
-        ),
+        ([f"store={tmp_path}"], "no feature store there (feature_spec.json is missing); run extract"),
         ([f"predictions={store}"], "no folder that predict wrote (provenance.json is missing)"),
         ([f"store={store}", "kind=bad"], "there is no kind 'bad'; there are unreadable, storage, "),
     ):
