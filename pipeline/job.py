@@ -1,6 +1,7 @@
 """What every job has in common: its command line, its errors and its exit status."""
 
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from pipeline import screen, stopping
+from pipeline.cluster.knock import knock
 from pipeline.compose import (
     compose_config,
     preset_groups,
@@ -22,7 +24,7 @@ from pipeline.help_page import show_help
 from pipeline.inputs import check_inputs
 from pipeline.outages import OutageError, first_line
 from pipeline.outputs import check_output
-from pipeline.settings import output_folders
+from pipeline.settings import SUBMITTED, output_folders
 from pipeline.summary import EXIT_BAD_INPUT, EXIT_BROKEN
 
 ConfigType = TypeVar("ConfigType", bound=BaseModel)
@@ -81,6 +83,7 @@ class Job(Generic[ConfigType]):
             for key, url in output_folders(config).items():
                 check_output(key, url)
             check_inputs(config)
+            _check_address(config)
             outcome = self.run(config)
             outcome.show(screen.terminal())
             status = outcome.exit_status
@@ -121,6 +124,13 @@ class Job(Generic[ConfigType]):
         except InputError as error:
             _exit_with(self.name, str(error), EXIT_BAD_INPUT)
         sys.exit(0)
+
+
+def _check_address(config: BaseModel) -> None:
+    """Raise InputError where the Ray that a command names is not there; a submitted job stands beside its own."""
+    address = getattr(getattr(config, "ray", None), "address", None)
+    if address is not None and SUBMITTED not in os.environ:
+        knock(address)
 
 
 def _exit_with(job: str, text: str, status: int) -> NoReturn:

@@ -16,6 +16,10 @@ from pipeline.errors import InputError
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
 
 
+# In the environment of a job that was submitted to a cluster.
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+
 def _anchored(url: str | None) -> str | None:
     """Make a local path absolute, at the end of a chain too, so that it means the same in every process of the job."""
     if url is None:
@@ -25,7 +29,7 @@ def _anchored(url: str | None) -> str | None:
         return f"{chain}::{_anchored(url)}"
     if "://" in url or os.path.isabs(url):
         return url
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+    if SUBMITTED in os.environ:
         raise ValueError(
             "a relative path would lie in the submitted job's temporary copy of the code; "
             "give an absolute path or a URL"

@@ -7,13 +7,12 @@ from pathlib import Path
 import grpc
 
 from pipeline.cluster.insides import AUTH_MODE, CHECK_ALIVE, head_of, use_token
+from pipeline.cluster.knock import CLIENT, PORTS, knock, no_ray
 from pipeline.errors import InputError
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 8.0
-_CLIENT = "ray://"
 _TOKEN, _TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
-_PORTS = "a head listens on 6379 for jobs, on 10001 for ray://; 8265 is the dashboard, for ray job submit"
 
 
 def check_reachable(address: str) -> None:
@@ -24,21 +23,21 @@ def check_reachable(address: str) -> None:
     Raises:
         InputError: there is none, something else is there, or it wants another token.
     """
-    client = address.startswith(_CLIENT)
+    knock(address)
+    client = address.startswith(CLIENT)
     try:
-        place = address.removeprefix(_CLIENT) if client else head_of(address)
+        place = address.removeprefix(CLIENT) if client else head_of(address)
         host, _, port = place.rpartition(":")
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"ray.address={address}: no Ray can be joined there ({reason}); {_PORTS}") from error
+        raise no_ray(address, error) from error
     if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
         return  # whose certificates Ray will look at
     with grpc.insecure_channel(place) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=_ANSWER_SECONDS)
         except grpc.FutureTimeoutError as error:
-            raise InputError(f"ray.address={address}: what answers there is no Ray; {_PORTS}") from error
+            raise InputError(f"ray.address={address}: what answers there is no Ray; {PORTS}") from error
         if not client:
             _check_answer(address, channel)
 
@@ -57,7 +56,7 @@ def _check_answer(address: str, channel: grpc.Channel) -> None:
             raise InputError(f"ray.address={address}: this Ray refuses the token of {source}")
         use_token()
     if status is grpc.StatusCode.UNIMPLEMENTED:
-        raise InputError(f"ray.address={address}: what answers there takes no jobs; {_PORTS}")
+        raise InputError(f"ray.address={address}: what answers there takes no jobs; {PORTS}")
 
 
 def _ask(channel: grpc.Channel, token: str | None) -> grpc.StatusCode:

@@ -14,12 +14,12 @@ from pipeline.cluster.watch import check_room, watch
 from pipeline.errors import InputError
 from pipeline.outages import first_line
 from pipeline.screen import divert_ray, phase
+from pipeline.settings import SUBMITTED
 
 logger = logging.getLogger(__name__)
 
 # Stages of a streaming graph (reading, filtering, decoding, actors, writing) each need a slot to make progress.
 _LEAST_SLOTS = 4
-_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Ray prints the native stack of a process that gets SIGTERM, as any job does that is to end.
 _NO_NATIVE_STACKS = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
 _NO_COLOURS = "RAY_COLOR_PREFIX"
@@ -37,9 +37,9 @@ def connect(config: RayConfig) -> None:
     os.environ.setdefault(_NO_NATIVE_STACKS, "1")
     os.environ.setdefault(_NO_COLOURS, "0")
     address = config.address or os.environ.get("RAY_ADDRESS") or None
-    if address is None and _SUBMITTED in os.environ:
+    if address is None and SUBMITTED in os.environ:
         address = "auto"
-    if _SUBMITTED not in os.environ:  # whose output is a log already
+    if SUBMITTED not in os.environ:  # whose output is a log already
         divert_ray()
     local = address is None or address == "local"
     with phase("starting Ray" if local else f"joining the Ray at {address}"):
@@ -52,7 +52,7 @@ def connect(config: RayConfig) -> None:
 
 def _join(address: str) -> None:
     how = {}
-    if _SUBMITTED not in os.environ:  # a submitted job has a folder of its own and stands beside its Ray
+    if SUBMITTED not in os.environ:  # a submitted job has a folder of its own and stands beside its Ray
         check_reachable(address)
         how = {"job_config": without_current_folder()}
     try:
