@@ -82,3 +82,14 @@ def replace_failures(url: str, failures: Sequence[Failure]) -> None:
         parquet.write_table(url, failures_table(failures))
     else:
         storage.remove(url)
+
+
+def split_error(error: str) -> tuple[FailureKind, str]:
+    """The kind and the message in the `error` column of a row."""
+    kind, _, message = error.partition(": ")
+    return FailureKind(kind), message
+
+
+def join_error(kind: FailureKind, message: str) -> str:
+    """The `error` column of what was lost: the inverse of `split_error`."""
+    return f"{kind}: {message}"

@@ -69,7 +69,6 @@ class _Screen:
         for descriptor in self._kept:
             os.dup2(number, descriptor)
         os.close(number)
-        # One after the other: where both are one console it is the standard error that tells where it stands.
         for console, kept in zip((self.out, self.err), self._kept.values(), strict=True):
             console.file = os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="replace")
 
@@ -254,7 +253,7 @@ class _ScreenHandler(logging.Handler):
                 print(self.format(record), file=sys.stderr)
             else:
                 say(self.format(record))
-        except Exception:
+        except Exception:  # as all handlers do: a line of log must not end a job
             self.handleError(record)
 
 

@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.features.sources import list_videos
 from pipeline.features.store import FeatureStore
+from pipeline.inference.settings import BackboneWeights
 from pipeline.inference.video_detector import VideoDetector
 from pipeline.report.shown import predicted_videos, shown_threshold
 from pipeline.report.timelines import timelines_figure
@@ -47,7 +48,7 @@ class Detector:
         if isinstance(videos, FeatureStore):
             return self._detector.detect_stored(videos)
         url = _url(videos)
-        if storage.exists(storage.join(url, "feature_spec.json")):
+        if FeatureStore.is_at(url):
             return self._detector.detect_stored(FeatureStore(url))
         tables = [self._detector.detect(source) for source in list_videos(url)]
         return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *tables])
@@ -82,7 +83,7 @@ def load(
             None if checkpoint is None else _url(checkpoint),
             windows=windows,
             merge=merge,
-            weights={} if weights is None else {"weights": _url(weights)},
+            backbone=BackboneWeights(weights=None if weights is None else _url(weights)),
         )
     )
 
@@ -135,10 +136,15 @@ def timelines(
         min_score: draw segments of at least this score; unless given that of best F1, or, without truth, where the
             scores divide best.
         max_videos: draw the first ones of all.
+    Raises:
+        InputError: a named video is neither in the truth nor, without truth, among the found.
     """
     annotations = predicted_videos(found) if truth is None else truth
     threshold = shown_threshold(min_score, found, annotations, "custom", has_truth=truth is not None)
     if videos:
+        known = set(annotations.videos["video_id"].to_pylist())
+        if strangers := sorted(set(videos) - known):
+            raise InputError(f"videos: {strangers[0]!r} is none of the {len(known)} videos there are")
         annotations = annotations.of(list(videos))
         found = found.filter(pc.is_in(found["video_id"], pa.array(videos, pa.string())))
     return timelines_figure(

@@ -11,11 +11,16 @@ _CONNECT_SECONDS = 5.0
 _PLACE = re.compile(r"(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d+)")
 
 
-def knock(address: str) -> None:
-    """Raise InputError where nothing listens at `address`, or it is none; `auto` and `local` are for Ray to find."""
-    if address in ("auto", "local"):
+def knock(address: str, found: str | None = None) -> None:
+    """Raise InputError where nothing listens at `address`, or it is none.
+
+    Args:
+        address: as the command gives it; `auto` and `local` are for Ray to find, and pass.
+        found: what Ray has found `auto` to be.
+    """
+    if found is None and address in ("auto", "local"):
         return
-    place = _PLACE.fullmatch(address.removeprefix(CLIENT))
+    place = _PLACE.fullmatch(found or address.removeprefix(CLIENT))
     if place is None:
         raise no_ray(address, ValueError("Invalid address format; it is host:port, ray://host:port or auto"))
     try:

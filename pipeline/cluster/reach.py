@@ -1,7 +1,6 @@
 """Whether there is a Ray at an address, asked before it is joined: Ray itself tries for minutes."""
 
 import os
-import socket
 from pathlib import Path
 
 import grpc
@@ -10,7 +9,6 @@ from pipeline.cluster.insides import AUTH_MODE, CHECK_ALIVE, head_of, use_token
 from pipeline.cluster.knock import CLIENT, PORTS, knock, no_ray
 from pipeline.errors import InputError
 
-_CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 8.0
 _TOKEN, _TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
@@ -23,14 +21,12 @@ def check_reachable(address: str) -> None:
     Raises:
         InputError: there is none, something else is there, or it wants another token.
     """
-    knock(address)
     client = address.startswith(CLIENT)
     try:
         place = address.removeprefix(CLIENT) if client else head_of(address)
-        host, _, port = place.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
+    except (ConnectionError, ValueError) as error:
         raise no_ray(address, error) from error
+    knock(address, found=place)
     if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
         return  # whose certificates Ray will look at
     with grpc.insecure_channel(place) as channel:

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.cluster.settings import ActorPool
+from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.features.timeline import Timeline
-from pipeline.settings import Settings
+from pipeline.settings import OutputFolder, Settings, force
 
 
 class TimelineConfig(Settings):
@@ -85,3 +85,18 @@ class FlowConfig(ActorPool):
     )
     min_actors: PositiveInt = Field(1, description="RAFT: actors at the start")
     max_actors: PositiveInt = Field(1, description="RAFT: actors that the pool may grow to")
+
+
+class StoreWriting(Settings):
+    """What every job that writes a feature store is told of it."""
+
+    store: OutputFolder = Field(description="URL of the feature store to write")
+    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
+    moved: bool = Field(
+        False, description="let files that the store knows be elsewhere, if they are unchanged"
+    )
+    replace: bool = Field(False, description="make features again where another file stands under a known id")
+    retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("store")
+    ray: RayConfig = RayConfig()

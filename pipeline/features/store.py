@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from pipeline import parquet, storage
 from pipeline.errors import InputError
-from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind
+from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind, split_error
 from pipeline.features.plan_table import read_plan
 from pipeline.features.schema import CHUNK_SCHEMA
 from pipeline.features.spec import FeatureSpec
@@ -34,6 +34,7 @@ from pipeline.features.timeline import Timeline
 logger = logging.getLogger(__name__)
 
 _INDEX_COLUMNS = [*CHUNK_SCHEMA.names, "error"]
+_SPEC = "feature_spec.json"
 _KEPT_FOOTERS, _FOOTER_THREADS = 256, 16  # a footer has some hundred KB at most
 
 
@@ -101,7 +102,7 @@ class FeatureStore:
     def __init__(self, url: str) -> None:
         """Open the store at `url`. Raises InputError where there is none."""
         self.url = storage.absolute(url)
-        spec_url = storage.join(self.url, "feature_spec.json")
+        spec_url = storage.join(self.url, _SPEC)
         if not storage.exists(spec_url):
             raise InputError(
                 f"store={url}: no feature store there (feature_spec.json is missing); "
@@ -113,12 +114,17 @@ class FeatureStore:
         self.forget_index()
 
     @staticmethod
+    def is_at(url: str) -> bool:
+        """Whether there is a store at `url`."""
+        return storage.exists(storage.join(url, _SPEC))
+
+    @staticmethod
     def create(url: str, spec: FeatureSpec) -> "FeatureStore":
         """Open the store for writing features of `spec`, making it where there is none.
 
         Raises InputError that shows the difference where the store holds features of another spec.
         """
-        storage.create_exclusively(storage.join(url, "feature_spec.json"), spec.to_json())
+        storage.create_exclusively(storage.join(url, _SPEC), spec.to_json())
         store = FeatureStore(url)
         store.check_spec(spec)
         return store
@@ -386,14 +392,3 @@ def _failure(lost: list[dict[str, Any]]) -> Failure:
     where = f"chunk {first['chunk_index'] + 1} of {first['num_chunks']}"
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
     return Failure(first["video_id"], first["uri"], "extract", kind, f"{message} ({where}{more})")
-
-
-def split_error(error: str) -> tuple[FailureKind, str]:
-    """The kind and the message of a features row's `error` column."""
-    kind, _, message = error.partition(": ")
-    return FailureKind(kind), message
-
-
-def join_error(kind: FailureKind, message: str) -> str:
-    """The `error` column of a lost chunk: the inverse of `split_error`."""
-    return f"{kind}: {message}"

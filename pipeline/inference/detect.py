@@ -74,7 +74,8 @@ def detect(config: DetectHereConfig) -> DetectedVideos:
             config.checkpoint,
             windows=config.windows,
             merge=config.merge,
-            weights=_weights(config),
+            backbone=config.backbone,
+            flow=config.flow,
         )
     with phase("loading the backbone"):
         detector.load_backbone()
@@ -122,15 +123,6 @@ def _sources(videos: tuple[str, ...]) -> list[VideoSource]:
                 "one after the other, with another out="
             )
     return list(found.values())
-
-
-def _weights(config: DetectHereConfig) -> dict[str, str]:
-    given = {
-        "weights": config.backbone.weights,
-        "flow_weights": config.backbone.flow_weights,
-        "flow": config.flow.weights,
-    }
-    return {key: url for key, url in given.items() if url is not None}
 
 
 def _table(segments: pa.Table, rows: int) -> Table:

@@ -11,8 +11,8 @@ from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.settings import MergeConfig, WindowConfig
 from pipeline.detector.trained import load_trained
 from pipeline.errors import InputError
-from pipeline.failures import FailureKind
-from pipeline.features.store import FeatureStore, VideoFeatures, join_error
+from pipeline.failures import FailureKind, join_error
+from pipeline.features.store import FeatureStore, VideoFeatures
 from pipeline.inference.settings import DetectConfig
 from pipeline.outages import OutageError, be_patient
 from pipeline.segments.tables import VideoOutcome, predictions_table

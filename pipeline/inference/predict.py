@@ -18,8 +18,8 @@ from pipeline.detector.trained import (
     windows_for_prediction,
 )
 from pipeline.errors import InputError
-from pipeline.failures import Failure, FailureKind
-from pipeline.features.store import FeatureStore, split_error
+from pipeline.failures import Failure, FailureKind, split_error
+from pipeline.features.store import FeatureStore
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.settings import DetectConfig, PredictConfig

@@ -26,6 +26,7 @@ from pipeline.features.extraction.stages import describe
 from pipeline.features.recipe import Recipe
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.inference.settings import BackboneWeights, FlowWeights
 from pipeline.segments.tables import segments_table
 
 _CACHE_MB = 1024.0
@@ -51,14 +52,15 @@ class VideoDetector:
     Attributes:
         trained: the detector.
         windows, merge: how it is applied.
-        weights: files that the recipe's weights lie in now: keys of `BackboneConfig` and `flow.weights`.
+        backbone, flow: where the weights lie that made the features.
         device: where all networks compute.
     """
 
     trained: TrainedDetector
     windows: WindowConfig
     merge: MergeConfig
-    weights: dict[str, str]
+    backbone: BackboneWeights
+    flow: FlowWeights
     device: torch.device
     _extractor: LocalExtractor | None = None
 
@@ -70,7 +72,8 @@ class VideoDetector:
         *,
         windows: WindowOverride | None = None,
         merge: MergeOverride | None = None,
-        weights: dict[str, str] | None = None,
+        backbone: BackboneWeights | None = None,
+        flow: FlowWeights | None = None,
     ) -> "VideoDetector":
         """The detector of a run's last checkpoint, or of `checkpoint`, on the GPU where there is one.
 
@@ -83,7 +86,8 @@ class VideoDetector:
             trained,
             windows_for_prediction(trained.config, windows or WindowOverride()),
             (merge or MergeOverride()).apply(trained.config.merge),
-            weights or {},
+            backbone or BackboneWeights(),
+            flow or FlowWeights(),
             device,
         )
 
@@ -157,12 +161,10 @@ class VideoDetector:
 
     def _with_weights(self, recipe: Recipe) -> Recipe:
         """The recipe with its weights where they lie now."""
-        backbone = {key: url for key, url in self.weights.items() if key != "flow"}
-        flow = {"weights": self.weights["flow"]} if "flow" in self.weights else {}
         return recipe.model_copy(
             update={
-                "backbone": recipe.backbone.model_copy(update=backbone),
-                "flow": recipe.flow.model_copy(update=flow),
+                "backbone": recipe.backbone.model_copy(update=self.backbone.model_dump(exclude_none=True)),
+                "flow": recipe.flow.model_copy(update=self.flow.model_dump(exclude_none=True)),
             }
         )
 

@@ -67,6 +67,8 @@ def test_figures_and_tables_of_segments(run: str, clip: Path, tmp_path: Path) ->
     truth = raytad.truth(annotations, subset="test")
     assert truth.videos.num_rows == 1
     raytad.timelines(again, truth, videos=["my clip [1]"])
+    with pytest.raises(raytad.InputError, match="'another' is none of the 1 videos"):
+        raytad.timelines(again, truth, videos=["another"])
 
 
 def test_what_cannot_be_detected_is_told_in_a_line(run: str, clip: Path, tmp_path: Path) -> None:

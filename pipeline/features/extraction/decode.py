@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.failures import FailureKind
+from pipeline.failures import FailureKind, join_error
 from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.extraction.sampling import sample_chunk
 from pipeline.features.extraction.signed import SignedUris
 from pipeline.features.schema import CHUNK_SCHEMA
-from pipeline.features.store import join_error
 from pipeline.features.timeline import Timeline
 from pipeline.video.errors import VideoError
 from pipeline.video.patience import ask_patiently

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import storage
 from pipeline.cluster.runtime import connect
 from pipeline.failures import FAILURES_SCHEMA
 from pipeline.features.backbones.backbone import Inputs
@@ -170,7 +169,7 @@ def rehearse(config: ExtractConfig) -> DryRun:
 
 def _existing_store(url: str, spec: FeatureSpec) -> FeatureStore | None:
     """The store, checked as for writing; None where there is none yet."""
-    if not storage.exists(storage.join(url, "feature_spec.json")):
+    if not FeatureStore.is_at(url):
         return None
     return FeatureStore.create(url, spec)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
-from pipeline.failures import FailureKind
+from pipeline.failures import FailureKind, join_error
 from pipeline.features.amounts import failed_in, seconds_in, videos_in
 from pipeline.features.backbones import frame_offsets, load_backbone
 from pipeline.features.backbones.backbone import Backbone
@@ -20,7 +20,6 @@ from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.schema import CHUNK_SCHEMA, FEATURES_SCHEMA
 from pipeline.features.settings import BackboneConfig
 from pipeline.features.spec import FeatureSpec
-from pipeline.features.store import join_error
 
 
 class ChunkEmbedder:

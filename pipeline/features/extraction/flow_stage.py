@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.failures import FailureKind
+from pipeline.failures import FailureKind, join_error
 from pipeline.features.backbones.backbone import Inputs
 from pipeline.features.cells import chunk_row, large_binary_row, read_array
 from pipeline.features.extraction.decode import FRAMES_SCHEMA
@@ -21,7 +21,6 @@ from pipeline.features.flow.scaling import flow_dtype
 from pipeline.features.flow.tvl1 import TVL1Flow
 from pipeline.features.settings import FlowConfig
 from pipeline.features.spec import FeatureSpec
-from pipeline.features.store import join_error
 
 # `frames` is cropped for the backbone, or null where it sees flow alone. `flow` is [F, crop, crop, 2], one field for
 # each frame as `scale_flow` makes it, in `flow_dtype`; the fields of frames that no snippet looks at are zeros.

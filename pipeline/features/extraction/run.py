@@ -6,7 +6,6 @@ import time
 import pyarrow as pa
 import ray
 
-from pipeline import storage
 from pipeline.cluster.needs import Need, check_needs, needs_of
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally
@@ -51,7 +50,7 @@ def extract(config: ExtractConfig) -> Summary:
     """
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
-    if storage.exists(storage.join(config.store, "feature_spec.json")):
+    if FeatureStore.is_at(config.store):
         store = FeatureStore(config.store)
         store.check_spec(as_settings_say(store.spec, config.backbone, config.timeline.build()))
     with hold(config.store, "store", "extract", config.force):
@@ -76,9 +75,12 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
         check_needs(_needs(config))
         with phase("loading the network"):
             spec, inputs = describe_remotely(config)
-        store = FeatureStore.create(config.store, spec)
-        record_recipe(store.url, recipe)
-        heal(store)
+        if store is None:
+            store = FeatureStore.create(config.store, spec)
+            record_recipe(store.url, recipe)
+            heal(store)
+        else:
+            store.check_spec(spec)  # the weights may be others now
     plan = plan_store(
         store,
         sources,
@@ -108,7 +110,7 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
 
 def _store_made_by(recipe: Recipe, url: str) -> FeatureStore | None:
     """The store at `url`, where its recipe is this very one; None where there is none such."""
-    if not storage.exists(storage.join(url, "feature_spec.json")):
+    if not FeatureStore.is_at(url):
         return None
     try:
         return FeatureStore(url) if read_recipe(url) == recipe.as_tree() else None

@@ -4,9 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.cluster.settings import ActorPool, RayConfig
-from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
-from pipeline.settings import OutputFolder, Settings, VideosUrl, force
+from pipeline.cluster.settings import ActorPool
+from pipeline.features.settings import BackboneConfig, FlowConfig, StoreWriting, TimelineConfig
+from pipeline.settings import Settings, VideosUrl
 
 
 class DecodeConfig(Settings):
@@ -69,18 +69,8 @@ class StagesConfig(Settings):
         return self
 
 
-class ExtractConfig(StagesConfig):
+class ExtractConfig(StagesConfig, StoreWriting):
     """Settings of jobs/extract.py."""
 
     videos: VideosUrl = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
-    store: OutputFolder = Field(description="URL of the feature store to write")
-    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
-    moved: bool = Field(
-        False, description="let files that the store knows be elsewhere, if they are unchanged"
-    )
-    replace: bool = Field(False, description="extract again where another file stands under a known id")
-    retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
-    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
-    force: bool = force("store")
     dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
-    ray: RayConfig = RayConfig()

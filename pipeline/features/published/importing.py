@@ -93,7 +93,7 @@ def _network_name(config: ImportFeaturesConfig) -> str:
     """
     if config.name is not None:
         return config.name
-    if storage.exists(storage.join(config.store, "feature_spec.json")):
+    if FeatureStore.is_at(config.store):
         return FeatureStore(config.store).spec.backbone
     raise InputError(
         "name: is required for a new store; a name of the network (such as i3d_kinetics_rgb), by which a detector "
@@ -167,11 +167,7 @@ def _plan(
     facts: Mapping[str, VideoFacts],
 ) -> FeatureStore:
     """The store, made where there is none, with a plan that knows all of `videos`."""
-    there = (
-        FeatureStore(config.store)
-        if storage.exists(storage.join(config.store, "feature_spec.json"))
-        else None
-    )
+    there = FeatureStore(config.store) if FeatureStore.is_at(config.store) else None
     new = videos
     if there is not None:
         heal(there)

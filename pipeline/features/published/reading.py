@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
-from pipeline.failures import FailureKind
+from pipeline.failures import FailureKind, join_error
 from pipeline.features.amounts import failed_in, seconds_in, videos_in
 from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.published.errors import FeatureFileError
@@ -19,7 +19,6 @@ from pipeline.features.published.layout import ArrayRule
 from pipeline.features.published.placed_rows import PLACED_SCHEMA, places_of
 from pipeline.features.published.places import Place
 from pipeline.features.schema import FEATURES_SCHEMA
-from pipeline.features.store import join_error
 from pipeline.video.sandbox import DEFAULT_LIMITS, Limits
 
 Chunks = list[dict[str, Any]]

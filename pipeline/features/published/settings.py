@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.settings import RayConfig
-from pipeline.features.settings import TimelineConfig
+from pipeline.features.settings import StoreWriting, TimelineConfig
 from pipeline.settings import OptionalFilesUrl, OptionalUrl, OutputFolder, Settings, StoreUrl, Url, force
 
 
@@ -38,14 +38,13 @@ class ReadConfig(Settings):
     memory_mb: PositiveInt = Field(4096, description="MiB that reading a file may take")
 
 
-class ImportFeaturesConfig(Settings):
+class ImportFeaturesConfig(StoreWriting):
     """Settings of jobs/import_features.py."""
 
     source: Url = Field(description="folder, glob, archive or one file of many videos: npy, npz, h5, pt")
     second_source: OptionalUrl = Field(
         None, description="features to append along the channels, such as flow after RGB"
     )
-    store: OutputFolder = Field(description="URL of the feature store to write")
     name: str | None = Field(
         None,
         min_length=1,
@@ -73,16 +72,7 @@ class ImportFeaturesConfig(Settings):
     chunk_snippets: PositiveInt = Field(
         1024, description="snippets in a chunk, the unit of work and of retry"
     )
-    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
     read: ReadConfig = ReadConfig()
-    moved: bool = Field(
-        False, description="let files that the store knows be elsewhere, if they are unchanged"
-    )
-    replace: bool = Field(False, description="import again where another file stands under a known id")
-    retry_failed: bool = Field(False, description="try again what earlier runs recorded as failed")
-    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
-    force: bool = force("store")
-    ray: RayConfig = RayConfig()
 
     @field_validator("id_pattern")
     @classmethod
