@@ -51,11 +51,10 @@ ids = st.lists(pieces, max_size=5).map("".join)
 def test_no_two_ids_share_a_name_and_none_is_a_folder_of_another(one, other):
     if one == other:
         return
-    first, second = (Path("/r", name_of_any("/r", video_id, ".vtt")) for video_id in (one, other))
+    first_name, second_name = (name_of_any("/r", video_id, ".vtt") for video_id in (one, other))
+    first, second = Path("/r", first_name), Path("/r", second_name)
     assert first != second
     assert first not in second.parents
     assert second not in first.parents
     # An id may be another's name, which then has to give way.
-    assert (
-        name_of_any("/r", first.name.removesuffix(".vtt"), ".vtt") != first.name or first.name == f"{one}.vtt"
-    )
+    assert first_name == f"{one}.vtt" or name_of_any("/r", first_name.removesuffix(".vtt"), ".vtt") != first_name
