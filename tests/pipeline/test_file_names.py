@@ -57,4 +57,6 @@ def test_no_two_ids_share_a_name_and_none_is_a_folder_of_another(one, other):
     assert first not in second.parents
     assert second not in first.parents
     # An id may be another's name, which then has to give way.
-    assert first_name == f"{one}.vtt" or name_of_any("/r", first_name.removesuffix(".vtt"), ".vtt") != first_name
+    assert (
+        first_name == f"{one}.vtt" or name_of_any("/r", first_name.removesuffix(".vtt"), ".vtt") != first_name
+    )
