@@ -6,7 +6,7 @@ FOLDER holds `<video_id>.npy` [T, dim] and `meta.json` ({"videos": {id: {"fps", 
 those of jobs/train.py; windows, targets, step, decoding, merging and metric are the project's own. Per epoch it tells
 det-mAP of each decoder layer, of the encoder's dense head and of the last layer with NMS inside windows; recall of the
 proposals that decoding starts from; how many queries are near copies of each other; and the mean of each loss.
-Everything goes to `results/learning/<name>.csv`.
+Everything goes to `results/learning/<name>.csv`. It trains on a GPU where there is one.
 
 The short form, `--short`, is for a look at a change: a quarter of the test videos and 25 steps an epoch.
 """
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from measure import RESULTS, origin
+from measure import DEVICE, RESULTS, origin
 from torch import Tensor
 
 from models.detection import Detections, DetectorOutput, SetPrediction, decode
@@ -112,13 +112,14 @@ class Learner:
         self.detector: NormalisedDetector = build(
             config.model, spec.dim, len(self.plan.labels), bf16=config.precision == "bf16"
         )
+        self.detector.to(DEVICE)
         self.optimiser = build_optimiser(self.detector, config.optimiser)
         self.cache = FeatureCache(self.plan.store, config.cache_mb)
         self.step = TrainStep(
             self.detector,
             build_criterion(config.loss),
             self.optimiser,
-            Workers(rank=0, size=1, device=torch.device("cpu")),
+            Workers(rank=0, size=1, device=DEVICE),
             config.optimiser.clip_norm,
         )
 
@@ -187,11 +188,13 @@ class Learner:
                 lambda batch: (batch, *pad_windows([self.cache.read(window) for window in batch])), batches
             ):
                 seen.clear()
-                output = self.detector(features, padding)
+                output = _on_cpu(self.detector(features.to(DEVICE), padding.to(DEVICE)))
                 starts = None
                 if seen and seen[0][1] is not None:  # learnt queries propose nothing
                     queries = seen[0][0]
-                    starts = SetPrediction(queries.positions.boundary, output.final.logits, queries.valid)
+                    starts = _prediction_on_cpu(
+                        SetPrediction(queries.positions.boundary, output.final.logits, queries.valid)
+                    )
                 yield batch, output, starts
         finally:
             if hook is not None:
@@ -224,6 +227,16 @@ class Learner:
         return detection_map(
             predicted, truth, PROTOCOLS[protocol_name(config.dataset.name)].detection
         ).average
+
+
+def _on_cpu(output: DetectorOutput) -> DetectorOutput:
+    """The predictions of a detector where the metrics are computed."""
+    encoder = None if output.encoder is None else _prediction_on_cpu(output.encoder)
+    return DetectorOutput(tuple(map(_prediction_on_cpu, output.layers)), encoder)
+
+
+def _prediction_on_cpu(prediction: SetPrediction) -> SetPrediction:
+    return SetPrediction(prediction.segments.cpu(), prediction.logits.cpu(), prediction.valid.cpu())
 
 
 class _Tallies:

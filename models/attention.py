@@ -20,10 +20,13 @@ class DeformableAttention(nn.Module):
     place). A head that is alone looks ahead with every other point, and back with the rest.
 
     Args:
-        dim: channels of query, value and output; a multiple of `num_heads`.
+        dim: channels of query and output; a multiple of `num_heads`.
+        value_dim: channels of value; `dim` unless given.
     """
 
-    def __init__(self, dim: int, num_heads: int, num_levels: int, num_points: int) -> None:
+    def __init__(
+        self, dim: int, num_heads: int, num_levels: int, num_points: int, value_dim: int | None = None
+    ) -> None:
         super().__init__()
         if dim % num_heads:
             raise ValueError(f"num_heads={num_heads} must divide dim={dim}")
@@ -33,7 +36,7 @@ class DeformableAttention(nn.Module):
         places = num_heads * num_levels * num_points
         self.sampling_offsets = nn.Linear(dim, places)
         self.attention_weights = nn.Linear(dim, places)
-        self.value_proj = nn.Linear(dim, dim)
+        self.value_proj = nn.Linear(dim if value_dim is None else value_dim, dim)
         self.output_proj = nn.Linear(dim, dim)
         self.reset_parameters()
 
@@ -67,7 +70,7 @@ class DeformableAttention(nn.Module):
             reference: `[B, Q, L, 1]` places or `[B, Q, L, 2]` (centre, width), for each level in [0, 1] of
                 its *padded* length: the caller multiplies by the valid ratio (`Tokens.scale`). Around a place
                 an offset counts tokens; around a (centre, width), `num_points` of it make half a width.
-            value: `[B, S, C]`, the levels one after the other.
+            value: `[B, S, value_dim]`, the levels one after the other.
             level_lengths: the `L` padded lengths `T_l`, which add up to `S`.
             padding_mask: `[B, S]`, True = padding.
         Returns:

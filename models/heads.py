@@ -25,19 +25,11 @@ class Correction(MLP):
 
 
 class ClassLogits(nn.Linear):
-    """From content to class logits; every class starts at the probability `prior`.
+    """From content to class logits; every class starts at the probability `prior`."""
 
-    Args:
-        prior: None for what is added to logits that are there: nothing at first.
-    """
-
-    def __init__(self, dim: int, num_classes: int, prior: float | None) -> None:
+    def __init__(self, dim: int, num_classes: int, prior: float) -> None:
         super().__init__(dim, num_classes)
-        if prior is None:
-            nn.init.zeros_(self.weight)
-            nn.init.zeros_(self.bias)
-        else:
-            nn.init.constant_(self.bias, prior_logit(prior))
+        nn.init.constant_(self.bias, prior_logit(prior))
 
     def forward(self, content: Tensor) -> Tensor:
         # Outside autocast: bfloat16 has a few hundred logits that matter, so that rankings would be full of ties.

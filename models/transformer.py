@@ -71,11 +71,24 @@ class SelfAttention(nn.Module):
 
 
 class DeformableRead(nn.Module):
-    """Queries read tokens around their references by deformable attention, a post-norm block."""
+    """Queries read tokens around their references by deformable attention, a post-norm block.
 
-    def __init__(self, dim: int, num_heads: int, num_levels: int, num_points: int, dropout: float) -> None:
+    Args:
+        dim: channels of the queries.
+        token_dim: channels of the tokens; `dim` unless given.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        num_levels: int,
+        num_points: int,
+        dropout: float,
+        token_dim: int | None = None,
+    ) -> None:
         super().__init__()
-        self.attention = DeformableAttention(dim, num_heads, num_levels, num_points)
+        self.attention = DeformableAttention(dim, num_heads, num_levels, num_points, token_dim)
         self.norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
 

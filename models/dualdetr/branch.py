@@ -43,7 +43,7 @@ class BranchLayer(nn.Module):
             contents: of this branch's streams at least, each `[B, Q, width]`.
             embeddings: the queries' positions as vectors, of the same shapes.
             positions: the same as references.
-            memory: each stream's own features.
+            memory: the features that each stream reads.
             ignored: `[B, Q]`, True for queries that no other may look at.
         Returns:
             The new contents of this branch's streams.
@@ -62,10 +62,16 @@ class Reader(nn.Module):
 
     def __init__(self, width: int, config: DualDETRConfig) -> None:
         super().__init__()
+        token_dim = config.dim if config.branch_memory == "all" else width
         self.read = DeformableRead(
-            width, config.heads(width), config.num_levels, config.num_points, config.decoder_dropout
+            width,
+            config.heads(width),
+            config.num_levels,
+            config.num_points,
+            config.decoder_dropout,
+            token_dim,
         )
-        self.pool = PooledRead(width, config.decoder_dropout) if config.segment_pooling else None
+        self.pool = PooledRead(width, token_dim, config.decoder_dropout) if config.segment_pooling else None
         self.feed_forward = FeedForward(width, config.ffn_ratio * width, config.decoder_dropout)
 
     def forward(
@@ -88,9 +94,9 @@ class PooledRead(nn.Module):
     Deformable attention looks at a few points; what is told by all of a segment, with noise, is told by its mean.
     """
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, token_dim: int, dropout: float) -> None:
         super().__init__()
-        self.join = nn.Linear(2 * width, width)
+        self.join = nn.Linear(2 * token_dim, width)
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 

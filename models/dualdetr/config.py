@@ -90,15 +90,23 @@ class DualDETRConfig:
     proposal_tiou: float = hyperparameter(
         1.0, meaning="no two proposals of a window overlap by more than this tIoU; 1 lets them"
     )
-    # Beyond the paper, for classes what it does for positions.
-    refine_classes: bool = hyperparameter(
-        False, meaning="let each layer correct the class logits of the one before, the first the proposal's"
-    )
     # Beyond the paper, whose classes are the instance query's.
     classes_from: Literal["instance", "both"] = hyperparameter(
         "instance", meaning="the branches whose contents tell the class"
     )
 
+    # Beyond the paper, which partitions the encoder's channels (3.5).
+    branch_memory: Literal["share", "all"] = hyperparameter(
+        "share", meaning="channels of the encoded features that a branch reads: its own share, or all"
+    )
+    # Beyond the paper, as the places that learnt queries come to stand for.
+    time_slots: bool = hyperparameter(
+        False, meaning="let a learned vector tell each query its proposal's place in the order of time"
+    )
+    # Beyond the paper, as in DINO.
+    look_forward_twice: bool = hyperparameter(
+        False, meaning="let each layer's segments also teach the corrections of the layer before"
+    )
     # Beyond the paper, as RoI pooling in proposal-based detectors.
     segment_pooling: bool = hyperparameter(
         False,
@@ -148,6 +156,8 @@ class DualDETRConfig:
             "refine_at": (single_level, "both levels"),
             "refine_contents": (single_level, "both levels"),
             "boundary_attention": (self.decoding != "two_branch", "decoding='two_branch'"),
+            "branch_memory": (self.decoding != "two_branch", "decoding='two_branch'"),
+            "time_slots": (self.initialisation != "joint", "initialisation='joint'"),
             "branch_heads": (self.decoding != "two_branch", "decoding='two_branch'"),
             "classes_from": (single_level, "both levels"),
             "detach_content_init": (self.initialisation != "joint", "initialisation='joint'"),

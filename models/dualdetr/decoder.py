@@ -27,6 +27,8 @@ class Decoder(nn.Module):
     def __init__(self, config: DualDETRConfig, num_classes: int) -> None:
         super().__init__()
         self.streams = streams_of(config)
+        self.reads_all = config.branch_memory == "all"
+        self.look_forward_twice = config.look_forward_twice
         self.embedding = PositionEmbedding(config)
         last = config.decoder_layers - 1
         self.layers = nn.ModuleList(
@@ -37,18 +39,21 @@ class Decoder(nn.Module):
         )
 
     def forward(self, queries: Queries, memory: Tokens) -> tuple[SetPrediction, ...]:
-        """One prediction a layer. `memory` is partitioned along its channels for the streams."""
+        """One prediction a layer. `memory` is partitioned along its channels for the streams, unless they read all."""
         read = {
-            stream.name: replace(memory, features=stream.channels(memory.features)) for stream in self.streams
+            stream.name: memory
+            if self.reads_all
+            else replace(memory, features=stream.channels(memory.features))
+            for stream in self.streams
         }
         predictions = []
+        found = queries.positions
         for layer in self.layers:
             embeddings = self.embedding(queries.positions)
-            contents, positions, segments, logits = layer(queries, embeddings, read)
+            before = found if self.look_forward_twice else queries.positions
+            contents, found, segments, logits = layer(queries, before, embeddings, read)
             predictions.append(SetPrediction(segments, logits, queries.valid))
-            queries = replace(
-                queries, contents=contents, positions=positions.detach(), logits=logits.detach()
-            )
+            queries = replace(queries, contents=contents, positions=found.detach())
         return tuple(predictions)
 
 
@@ -82,14 +87,22 @@ class DecoderLayer(nn.Module):
         one = "instance" in names and config.classes_from == "instance"
         self.class_streams = ["instance"] if one else names
         width = sum(stream.width for stream in streams if stream.name in self.class_streams)
-        self.refine_classes = config.refine_classes
-        self.classes = ClassLogits(width, num_classes, None if config.refine_classes else config.class_prior)
+        self.classes = ClassLogits(width, num_classes, config.class_prior)
 
     def forward(
-        self, queries: Queries, embeddings: Mapping[str, Tensor], memory: Mapping[str, Tokens]
+        self,
+        queries: Queries,
+        before: Positions,
+        embeddings: Mapping[str, Tensor],
+        memory: Mapping[str, Tokens],
     ) -> tuple[Contents, Positions, Tensor, Tensor]:
         """Decode.
 
+        Args:
+            queries: what decodes, from where it stands.
+            before: the same positions, which the predicted segments teach as far as they have a gradient.
+            embeddings: of the positions, for each stream `[B, Q, width]`.
+            memory: the features that each stream reads.
         Returns:
             The new contents; the new positions; the predicted segments `[B, Q, 2]`, which may stick out of
             the window as the positions do not; the class logits `[B, Q, K]`.
@@ -97,17 +110,24 @@ class DecoderLayer(nn.Module):
         contents: Contents = {}
         for branch in self.branches:
             contents |= branch(queries.contents, embeddings, queries.positions, memory, ~queries.valid)
-        places = {}
-        for name, correction in self.corrections.items():
-            before = inverse_sigmoid(queries.positions.of(name), eps=_NEAREST_TO_THE_ENDS)
-            places[name] = (before + correction(contents[name])).sigmoid()
-        found = Positions.of_streams(places)
+        corrections = {name: correction(contents[name]) for name, correction in self.corrections.items()}
+        found = _moved(queries.positions, corrections)
         refined, segments = refine(found, self.order)
+        if before is not queries.positions:
+            _, segments = refine(_moved(before, corrections), self.order)
         contents = self.content_refinement(contents)
         logits = self.classes(torch.cat([contents[name] for name in self.class_streams], dim=-1))
-        if self.refine_classes:
-            logits = queries.logits + logits
         return contents, refined.inside() if self.hands_on_refined else found, segments, logits
+
+
+def _moved(positions: Positions, corrections: Mapping[str, Tensor]) -> Positions:
+    """Each stream's places, corrected through the inverse sigmoid."""
+    return Positions.of_streams(
+        {
+            name: (inverse_sigmoid(positions.of(name), eps=_NEAREST_TO_THE_ENDS) + correction).sigmoid()
+            for name, correction in corrections.items()
+        }
+    )
 
 
 class PositionEmbedding(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.detection import SetPrediction
 from models.dualdetr.config import DualDETRConfig
 from models.dualdetr.queries import Contents, Positions, Queries, Stream, inside, streams_of
-from models.heads import DetectionHead, prior_logit
+from models.heads import DetectionHead
 from models.levels import Tokens
 from models.positions import sine_embedding
 from models.segments import inverse_sigmoid, pairwise_tiou, to_centre_width, to_start_end
@@ -18,6 +18,7 @@ from models.transformer import token_places
 
 # Of so many times as many tokens as there are queries the distinct ones are chosen.
 _CANDIDATES = 4
+_SLOT_DEVIATION = 0.5  # of slots at the start; a normalised token's channels have 1
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,11 @@ class Proposals:
     Attributes:
         segments: `[B, Q, 2]`, (start, end) inside the window; without a gradient.
         tokens: `[B, Q, D]`, the transformed tokens that made them.
-        logits: `[B, Q, K]`, their classes; without a gradient.
         valid: `[B, Q]`, False where a sample has no further token to offer.
     """
 
     segments: Tensor
     tokens: Tensor
-    logits: Tensor
     valid: Tensor
 
 
@@ -97,7 +96,6 @@ def select(
     return Proposals(
         segments=inside(chosen(segments)),
         tokens=chosen(tokens),
-        logits=chosen(dense.logits.detach()),
         valid=F.pad(best > -torch.inf, missing),
     )
 
@@ -126,7 +124,8 @@ class AlignedStart(nn.Module):
         self.contents: nn.Module
         match config.initialisation:
             case "joint":
-                self.contents = TokenContents(streams, config.detach_content_init)
+                slots = config.num_queries if config.time_slots else None
+                self.contents = TokenContents(streams, config.detach_content_init, slots)
             case "full_position":
                 self.contents = PositionContents(streams, config.dim)
             case _:
@@ -136,19 +135,15 @@ class AlignedStart(nn.Module):
         """The queries, and the dense prediction that their proposals were selected from."""
         proposals, dense = self.proposals(memory)
         positions = Positions(proposals.segments, to_centre_width(proposals.segments))
-        return Queries(self.contents(proposals), positions, proposals.logits, proposals.valid), dense
+        return Queries(self.contents(proposals), positions, proposals.valid), dense
 
 
 class LearntStart(nn.Module):
     """Queries are parameters, and those of one index start at places of their own. Nothing is proposed."""
 
-    prior: Tensor
-
-    def __init__(self, config: DualDETRConfig, num_classes: int) -> None:
+    def __init__(self, config: DualDETRConfig) -> None:
         super().__init__()
         streams = streams_of(config)
-        prior = torch.full((num_classes,), prior_logit(config.class_prior))
-        self.register_buffer("prior", prior, persistent=False)
         self.contents = LearntContents(streams, config.num_queries)
         scattered = Positions(_scattered(config), to_centre_width(_scattered(config)))
         self.places = nn.ParameterDict(
@@ -162,21 +157,36 @@ class LearntStart(nn.Module):
         places = {name: logits.sigmoid().expand(batch, -1, -1) for name, logits in self.places.items()}
         positions = Positions.of_streams(places)
         valid = (~memory.padding_mask).any(dim=1, keepdim=True).expand(positions.boundary.shape[:2])
-        logits = self.prior.expand(*valid.shape, -1)
-        return Queries(contents, positions, logits, valid), None
+        return Queries(contents, positions, valid), None
 
 
 class TokenContents(nn.Module):
-    """Contents are the proposal's token, split along its channels as the encoder's features are."""
+    """Contents are the proposal's token, split along its channels as the encoder's features are.
 
-    def __init__(self, streams: Sequence[Stream], detach: bool) -> None:
+    Args:
+        slots: of so many learned vectors, one a part of the sequence, the proposal's joins its token; None for none.
+    """
+
+    def __init__(self, streams: Sequence[Stream], detach: bool, slots: int | None = None) -> None:
         super().__init__()
         self.streams = streams
         self.detach = detach
+        dim = max(stream.first + stream.width for stream in streams)
+        self.slots = None if slots is None else nn.Parameter(_SLOT_DEVIATION * torch.randn(slots, dim))
 
     def forward(self, proposals: Proposals) -> Contents:
         tokens = proposals.tokens.detach() if self.detach else proposals.tokens
+        if self.slots is not None:
+            tokens = tokens + self.slots[time_slots(proposals, len(self.slots))].to(tokens.dtype)
         return {stream.name: stream.channels(tokens) for stream in self.streams}
+
+
+def time_slots(proposals: Proposals, count: int) -> Tensor:
+    """The slot of each proposal, `[B, Q]` in [0, count): its rank in time among the valid, spread over all slots."""
+    centre = proposals.segments.mean(dim=-1).masked_fill(~proposals.valid, torch.inf)
+    rank = centre.argsort(dim=1, stable=True).argsort(dim=1)
+    valid = proposals.valid.sum(dim=1, keepdim=True).clamp(min=1)
+    return (rank * count // valid).clamp(max=count - 1)
 
 
 class PositionContents(nn.Module):

@@ -29,8 +29,9 @@ class DualDETR(nn.Module):
             num_points=config.num_points,
             dropout=config.dropout,
         )
-        start = LearntStart if config.initialisation == "learnt" else AlignedStart
-        self.start = start(config, num_classes)
+        self.start: nn.Module = (
+            LearntStart(config) if config.initialisation == "learnt" else AlignedStart(config, num_classes)
+        )
         self.decoder = Decoder(config, num_classes)
 
     def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:

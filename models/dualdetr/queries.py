@@ -118,13 +118,11 @@ class Queries:
     Attributes:
         contents: for each stream `[B, Q, width]`.
         positions: where they stand.
-        logits: `[B, Q, K]`, the classes that are known so far; without a gradient.
         valid: `[B, Q]`, False where there is no proposal.
     """
 
     contents: Contents
     positions: Positions
-    logits: Tensor
     valid: Tensor
 
 

@@ -17,6 +17,8 @@ _KEYS = {
 }
 # What a detector did before there was a key for it.
 _BEFORE: dict[str, dict[str, Any]] = {"dualdetr": {"branch_heads": "all"}}
+# Keys that are gone, with the value that did nothing: a run that had another says so when it is built.
+_GONE: dict[str, dict[str, Any]] = {"dualdetr": {"refine_classes": False}}
 _TENSORS = {"detector.salient.": "detector.salience_heads."}
 
 
@@ -28,7 +30,10 @@ def settings_in_todays_names(settings: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(settings.get(group), Mapping)
     }
     if isinstance(model := today.get("model"), Mapping):
-        today["model"] = _BEFORE.get(model.get("name", ""), {}) | dict(model)
+        name = model.get("name", "")
+        gone = _GONE.get(name, {})
+        kept = {key: value for key, value in model.items() if key not in gone or value != gone[key]}
+        today["model"] = _BEFORE.get(name, {}) | kept
     return today
 
 

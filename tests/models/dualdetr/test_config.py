@@ -47,6 +47,8 @@ def test_impossible_settings_are_named(changes: dict[str, Any], message: str) ->
         ({"decoding": "combined", "boundary_attention": "pairs"}, "needs decoding='two_branch'"),
         ({"decoding": "instance", "branch_heads": "all"}, "branch_heads='all' needs decoding='two_branch'"),
         ({"decoding": "instance", "classes_from": "both"}, "classes_from='both' needs both levels"),
+        ({"decoding": "combined", "branch_memory": "all"}, "branch_memory='all' needs decoding='two_branch'"),
+        ({"initialisation": "position", "time_slots": True}, "time_slots=True needs initialisation='joint'"),
         ({"initialisation": "learnt", "proposal_tiou": 0.7}, "proposal_tiou=0.7 needs proposals"),
         ({"initialisation": "learnt", "detach_content_init": False}, "needs initialisation='joint'"),
     ],

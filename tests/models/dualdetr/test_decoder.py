@@ -30,8 +30,7 @@ def queries_for(config: DualDETRConfig) -> Queries:
         for stream in streams_of(config)
     }
     valid = torch.ones(2, config.num_queries, dtype=torch.bool)
-    positions, logits = Positions(segments, to_centre_width(segments)), torch.randn(2, config.num_queries, 1)
-    return Queries(contents, positions, logits, valid)
+    return Queries(contents, Positions(segments, to_centre_width(segments)), valid)
 
 
 def sigmoid(x: float) -> float:
@@ -153,26 +152,40 @@ def test_classes_come_from_the_content_of_the_instance(changes: dict[str, Any], 
     assert reached == sources
 
 
-def test_class_logits_are_corrected_layer_by_layer_from_the_proposals() -> None:
-    config = DualDETRConfig.tiny(refine_classes=True, decoder_layers=3)
-    decoder, queries = Decoder(config, 1), queries_for(config)
-    for prediction in decoder(queries, memory()):  # fresh layers leave them as they are
-        torch.testing.assert_close(prediction.logits, queries.logits)
-    with torch.no_grad():
-        for index, layer in enumerate(decoder.layers):
-            layer.classes.bias.fill_(10.0**index)
-    for prediction, added in zip(decoder(queries, memory()), (1.0, 11.0, 111.0), strict=True):
-        torch.testing.assert_close(prediction.logits, queries.logits + added)
+def test_looking_forward_twice_a_layers_loss_also_teaches_the_corrections_of_the_layer_before() -> None:
+    config = DualDETRConfig.tiny(decoder_layers=4, look_forward_twice=True)
+    decoder = restless(Decoder(config, 1))
+    (decoder(queries_for(config), memory())[2].segments * torch.tensor([1.0, 2.0])).sum().backward()
+    for index, layer in enumerate(decoder.layers):
+        for name in NAMES:
+            gradient = layer.corrections[name].output.weight.grad
+            assert (gradient is not None and bool((gradient != 0).any())) == (index in (1, 2)), (index, name)
 
 
-def test_no_class_gradient_passes_from_a_layer_into_the_one_before() -> None:
-    config = DualDETRConfig.tiny(refine_classes=True)
-    decoder, queries = restless(Decoder(config, 1)), queries_for(config)
-    queries.logits.requires_grad_()
-    decoder(queries, memory())[-1].logits.sum().backward()
-    assert decoder.layers[1].classes.weight.grad is not None
-    assert decoder.layers[0].classes.weight.grad is None
-    assert queries.logits.grad is None
+def test_looking_forward_twice_changes_no_prediction() -> None:
+    config = DualDETRConfig.tiny(decoder_layers=3)
+    queries, decoder = queries_for(config), restless(Decoder(config, 1))
+    twice = Decoder(replace(config, look_forward_twice=True), 1)
+    twice.load_state_dict(decoder.state_dict())
+    for each in (decoder, twice):
+        each.eval()  # without dropout
+    for one, other in zip(decoder(queries, memory()), twice(queries, memory()), strict=True):
+        torch.testing.assert_close(one.segments, other.segments, rtol=0, atol=0)
+        torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("branch_memory", "own"), [("share", True), ("all", False)])
+@pytest.mark.parametrize("segment_pooling", [False, True])
+def test_a_branch_reads_its_own_channels_or_all(branch_memory: str, own: bool, segment_pooling: bool) -> None:
+    config = DualDETRConfig.tiny(
+        branch_memory=branch_memory, segment_pooling=segment_pooling, decoder_layers=1
+    )
+    decoder, queries, tokens = restless(Decoder(config, 1)), queries_for(config), memory()
+    tokens.features.requires_grad_()
+    decoder(queries, tokens)[0].logits.sum().backward()  # classes are the instance branch's
+    reached = tokens.features.grad.abs().sum(dim=(0, 1)) > 0
+    assert reached[16:].all()
+    assert reached[:16].any() != own
 
 
 def changed(queries: Queries, rows: Tensor) -> Queries:
@@ -191,7 +204,7 @@ def changed(queries: Queries, rows: Tensor) -> Queries:
         {"boundary_attention": "separate"},
         {"decoding": "combined"},
         {"refine_contents": True},
-        {"refine_classes": True, "classes_from": "both"},
+        {"branch_memory": "all", "classes_from": "both"},
     ],
 )
 def test_queries_that_are_not_valid_change_nothing_for_the_others(changes: dict[str, Any]) -> None:
@@ -220,7 +233,7 @@ def test_start_and_end_queries_see_each_other_or_not(how: str, aligned: bool, an
         stream.name: flatten([Level(stream.channels(memory().features), memory().padding_mask)])
         for stream in decoder.streams
     }
-    found, *_ = layer(queries, decoder.embedding(queries.positions), tokens)
+    found, *_ = layer(queries, queries.positions, decoder.embedding(queries.positions), tokens)
     found["start"][0, 2].square().sum().backward()
     gradient = queries.contents["end"].grad
     reached = torch.zeros(8) if gradient is None else gradient[0].abs().sum(-1)

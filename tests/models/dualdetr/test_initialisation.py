@@ -4,7 +4,7 @@ import torch
 from models.criterion import SetCriterion
 from models.detection import Target
 from models.dualdetr import DualDETR, DualDETRConfig
-from models.dualdetr.initialisation import AlignedStart, LearntStart
+from models.dualdetr.initialisation import AlignedStart, LearntStart, Proposals, time_slots
 from models.dualdetr.queries import inside
 from models.levels import Level, Tokens, flatten
 from models.segments import to_centre_width
@@ -50,6 +50,32 @@ def test_positions_and_contents_of_all_three_queries_are_those_of_the_selected_p
                 torch.testing.assert_close(queries.contents[name][sample, query], content[name])
 
 
+def test_slots_tell_queries_their_proposals_place_in_the_order_of_time() -> None:
+    """Spread over all slots where a sample has fewer proposals; invalid ones change no other's."""
+    segments = torch.tensor(
+        [[[0.6, 0.8], [0.1, 0.2], [0.0, 0.9], [0.0, 0.0]], [[0.5, 0.6], [0.3, 0.4], [0.9, 1], [0, 0.1]]]
+    )
+    valid = torch.tensor([[True, True, True, False], [True] * 4])
+    found = time_slots(Proposals(segments, torch.zeros(2, 4, 8), valid), 4)
+    assert found[0, :3].tolist() == [2, 0, 1]
+    assert found[1].tolist() == [2, 1, 3, 0]
+    few = torch.tensor([[True, True, False, False], [False] * 4])
+    assert time_slots(Proposals(segments, torch.zeros(2, 4, 8), few), 4)[0, :2].tolist() == [2, 0]
+
+
+def test_a_slots_vector_joins_the_content_and_learns() -> None:
+    plain, start = aligned(), aligned(time_slots=True)
+    start.load_state_dict(plain.state_dict(), strict=False)
+    before, after = plain(memory())[0], start(memory())[0]
+    slots = time_slots(start.proposals(memory())[0], 8)
+    added = torch.cat(
+        [after.contents[name] - before.contents[name] for name in ("start", "end", "instance")], -1
+    )
+    torch.testing.assert_close(added, start.contents.slots[slots])
+    sum(content.square().sum() for content in after.contents.values()).backward()
+    assert (start.contents.slots.grad.abs().sum(-1) > 0).all()
+
+
 def test_one_branch_starts_from_the_whole_token() -> None:
     start, encoded = aligned(decoding="combined"), memory()
     queries, _ = start(encoded)
@@ -91,7 +117,7 @@ def test_learnt_contents_are_the_same_for_every_sample_and_the_positions_are_the
 def test_learnt_queries_start_at_places_of_their_own_in_either_level() -> None:
     torch.manual_seed(0)
     config = DualDETRConfig.tiny(initialisation="learnt", base_duration=0.1, num_queries=50)
-    queries, dense = LearntStart(config, 3)(memory())
+    queries, dense = LearntStart(config)(memory())
     assert dense is None
     assert queries.valid.shape == (2, 50)
     boundary, instance = queries.positions.boundary[0], queries.positions.instance[0]

@@ -27,8 +27,8 @@ def test_what_goes_beyond_the_paper_is_a_preset_of_its_own_in_any_experiment() -
     plain = composed("experiment=dualdetr_multithumos")
     plus = composed("experiment=dualdetr_multithumos", "model=dualdetr_plus")
     assert plus.model == replace(
-        plain.model, decoder_dropout=0.0, detach_content_init=False, proposal_tiou=0.7, refine_classes=True,
-        classes_from="both", segment_pooling=True,
+        plain.model, decoder_dropout=0.0, detach_content_init=False, proposal_tiou=0.7, classes_from="both",
+        segment_pooling=True, branch_memory="all", time_slots=True, look_forward_twice=True,
     )  # fmt: skip
     assert plus.loss == replace(plain.loss, encoder_matches=4, shared_tiou=0.7)
     assert plus.optimiser == plain.optimiser

@@ -74,7 +74,6 @@ def test_proposals_are_distinct_as_greedy_suppression_has_it(seed: int, most: fl
         kept = kept[:queries]
         assert found.valid[sample].sum() == len(kept)
         torch.testing.assert_close(found.segments[sample, : len(kept)], inside(segments[sample, kept]))
-        torch.testing.assert_close(found.logits[sample, : len(kept)], logits[sample, kept])
 
 
 def test_a_fresh_head_proposes_the_base_duration_around_every_token_at_the_class_prior() -> None:
@@ -116,6 +115,5 @@ def test_proposals_carry_no_gradient_but_the_dense_prediction_does() -> None:
     head = ProposalHead(DualDETRConfig.tiny(), 1)
     proposals, found = head(encoded([10]))
     assert not proposals.segments.requires_grad
-    assert not proposals.logits.requires_grad
     assert found.segments.requires_grad
     assert found.logits.requires_grad

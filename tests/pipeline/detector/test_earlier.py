@@ -100,6 +100,13 @@ def test_what_had_no_key_yet_is_as_it_was() -> None:
     assert settings_in_todays_names({"model": {"name": "tp2detr"}})["model"] == {"name": "tp2detr"}
 
 
+def test_a_key_that_is_gone_is_dropped_where_it_did_nothing_and_told_where_it_did() -> None:
+    kept = {"name": "dualdetr", "branch_heads": "share"}
+    assert settings_in_todays_names({"model": kept | {"refine_classes": False}})["model"] == kept
+    had = kept | {"refine_classes": True}
+    assert settings_in_todays_names({"model": had})["model"] == had
+
+
 def test_settings_that_this_version_cannot_know_are_told_in_a_line(tmp_path: Path) -> None:
     save(tmp_path)
     description = json.loads((tmp_path / "checkpoint.json").read_text())
