@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, cast
 
 import open_clip
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.backbones.pixels import PixelEncoder
 from pipeline import storage
@@ -20,7 +20,8 @@ from pipeline.features.weights import RANDOM_WEIGHTS, as_local_file, parameter_d
 
 def load(config: BackboneConfig) -> Backbone:
     """The image tower with its weights; raises InputError for a name, tag or file that open_clip cannot load."""
-    tower, preprocessing = _load_tower(config)
+    model = load_model(config)
+    tower, preprocessing = model.visual, open_clip.get_model_preprocess_cfg(model)
     side = config.image_size or _side(preprocessing["size"])
     if preprocessing["resize_mode"] == "longest":
         raise InputError(
@@ -49,8 +50,19 @@ def load(config: BackboneConfig) -> Backbone:
     )
 
 
-def _load_tower(config: BackboneConfig) -> tuple[nn.Module, dict[str, Any]]:
-    """The image tower and open_clip's own preprocessing configuration for it."""
+class TwoTowers(Protocol):
+    """What open_clip makes: a tower of pictures and one of words, into one space."""
+
+    visual: nn.Module
+    logit_scale: Tensor
+
+    def encode_text(self, text: Tensor, normalize: bool = False) -> Tensor:
+        """Vectors `[N, dim]` of tokenised texts `[N, context]`."""
+        ...
+
+
+def load_model(config: BackboneConfig) -> TwoTowers:
+    """Both towers, of pictures and of words, as open_clip has them; raises what `load` raises."""
     if config.architecture not in open_clip.list_models():
         raise InputError(
             f"backbone.architecture={config.architecture}: open_clip has no such model; "
@@ -74,7 +86,7 @@ def _load_tower(config: BackboneConfig) -> tuple[nn.Module, dict[str, Any]]:
                 f"backbone.weights={config.weights}: neither a file nor a tag of {config.architecture} "
                 f"({', '.join(tags) or 'it has none'}) nor {RANDOM_WEIGHTS}"
             )
-    return model.visual, open_clip.get_model_preprocess_cfg(model)
+    return cast(TwoTowers, model.eval())
 
 
 def _create(config: BackboneConfig, pretrained: str, options: dict[str, Any]) -> nn.Module:
