@@ -44,8 +44,9 @@ from pipeline.evaluation.detection_map import detection_map
 from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
 from pipeline.features.schema import FEATURES_SCHEMA, as_plan, chunk_id
 from pipeline.features.spec import FeatureSpec
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
+from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.tables import segments_table
 from pipeline.training.batches import epoch_batches
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates

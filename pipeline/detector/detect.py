@@ -13,7 +13,7 @@ from pipeline.detector.merging import merge_windows
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.detector.settings import MergeConfig, WindowConfig
 from pipeline.detector.windows import Window, video_windows
-from pipeline.features.store import VideoFeatures
+from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.detections import VideoDetections
 
 

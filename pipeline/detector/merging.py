@@ -18,7 +18,7 @@ import numpy as np
 from models.detection import Detections
 from pipeline.detector.settings import MergeConfig
 from pipeline.detector.windows import Window
-from pipeline.features.store import VideoFeatures
+from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.detections import VideoDetections
 
 _PAIRS_PER_BLOCK = 1 << 20

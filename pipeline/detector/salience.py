@@ -10,7 +10,7 @@ from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.detector.settings import WindowConfig
 from pipeline.detector.windows import Window, video_windows
-from pipeline.features.store import VideoFeatures
+from pipeline.features.video_features import VideoFeatures
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
 """What a store's writer lost, as one row a video in `<store>/failures/`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
+
+import numpy as np
 
 from pipeline import parquet, storage
 from pipeline.failures import Failure, FailureKind, read_failures, replace_failures
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.index import StoreIndex
+from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 
 
-def record_failures(store: FeatureStore, videos: Mapping[str, VideoFeatures], stage: str) -> None:
+def record_failures(store: FeatureStore, videos: StoreIndex, stage: str) -> None:
     """`failures/<stage>.parquet`: a row for each video that has lost chunks; made anew from the index by each run.
 
     A video whose file could not even be probed has its row already.
@@ -16,11 +20,8 @@ def record_failures(store: FeatureStore, videos: Mapping[str, VideoFeatures], st
     url = storage.join(store.folder("failures"), f"{stage}.parquet")
     others = (other for other in parquet.list_parquet(store.folder("failures")) if other != url)
     told = {video_id for other in others for video_id in parquet.read_table(other)["video_id"].to_pylist()}
-    lost = [
-        _failure_of(video, stage)
-        for video in videos.values()
-        if not video.complete and video.video_id not in told
-    ]
+    incomplete = map(videos.at, np.flatnonzero(~videos.complete).tolist())
+    lost = [_failure_of(video, stage) for video in incomplete if video.video_id not in told]
     replace_failures(url, lost)
 
 

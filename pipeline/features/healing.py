@@ -22,7 +22,7 @@ def heal(store: FeatureStore) -> None:
     storage.remove_partial(store.url)
     _read_or_remove(store.folder("failures"), "its videos are probed again")
     tidy_plan(store)
-    store.index()
+    store.record_index()
     for url in store.broken_files:
         logger.warning("%s: damaged; its chunks are extracted again", url)
         storage.remove(url)

@@ -13,7 +13,8 @@ from pipeline import listing, parquet, storage
 from pipeline.errors import InputError
 from pipeline.features.schema import as_plan
 from pipeline.features.sources import VideoSource
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 
 _LOOKING_THREADS = 16
 _FOLDER_WORTH_LISTING = 16

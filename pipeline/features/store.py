@@ -5,16 +5,12 @@
 <url>/features/           one row a chunk extracted
 <url>/failures/           one row a video, or part of it, that was lost
 <url>/checkpoint/         Ray Data's record of the chunks that are done
+<url>/index/              what features/ holds, in narrow columns: nothing that is not there, too
 <url>/recipe.json         all settings from which such features can be made again; absent where they were imported
 <url>/missing.txt         videos that annotations named when features were imported, and that had none
 """
 
-import logging
 import posixpath
-from collections import defaultdict
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,75 +21,16 @@ import pyarrow.parquet as pq
 
 from pipeline import parquet, storage
 from pipeline.errors import InputError
-from pipeline.failures import FAILURES_SCHEMA, Failure, FailureKind, split_error
+from pipeline.failures import FAILURES_SCHEMA
+from pipeline.features.index import StoreIndex
+from pipeline.features.index_rows import FeatureRows, read_rows, write_part
+from pipeline.features.index_rules import Counted, count_rows
 from pipeline.features.plan_table import read_plan
-from pipeline.features.schema import CHUNK_SCHEMA
 from pipeline.features.spec import FeatureSpec
-from pipeline.features.timeline import Timeline
+from pipeline.features.video_features import StoredChunk
 
-logger = logging.getLogger(__name__)
-
-_INDEX_COLUMNS = [*CHUNK_SCHEMA.names, "error"]
 _SPEC = "feature_spec.json"
-_KEPT_FOOTERS, _FOOTER_THREADS = 256, 16  # a footer has some hundred KB at most
-
-
-@dataclass(frozen=True)
-class StoredChunk:
-    """Where the features of a run of snippets lie: a row of a row group of a file."""
-
-    first_snippet: int
-    num_snippets: int
-    file: str
-    row_group: int
-    row: int
-
-
-@dataclass(frozen=True)
-class VideoFeatures:
-    """What a store knows of one video without reading its features.
-
-    Attributes:
-        video_id: the id.
-        uri: the file that it came from.
-        duration: seconds.
-        timeline: the store's time rule with this video's `fps` filled in.
-        num_snippets: snippets of the whole video, stored or not.
-        chunks: the stored runs of snippets, in order.
-        failure: why some of it is lost, or None.
-        lost_chunks: ids of the chunks that hold an error instead of features.
-        unanswered_chunks: those of them that storage, and not the video, is to blame for.
-        stated_duration: seconds that the header states, where the video ends before that and was kept
-            (`decode.truncated=keep`); `duration` and all the rest then follow its true end. Else None.
-        empty_chunks: recorded chunks that lie past that end.
-    """
-
-    video_id: str
-    uri: str
-    duration: float
-    timeline: Timeline
-    num_snippets: int
-    chunks: tuple[StoredChunk, ...]
-    failure: Failure | None
-    lost_chunks: tuple[str, ...]
-    unanswered_chunks: tuple[str, ...] = ()
-    stated_duration: float | None = None
-    empty_chunks: int = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every snippet is stored."""
-        return self.stored(0, self.num_snippets) == self.num_snippets
-
-    @property
-    def recorded_chunks(self) -> int:
-        """Chunks that have a row, whatever it holds."""
-        return len(self.chunks) + len(self.lost_chunks) + self.empty_chunks
-
-    def stored(self, start: int, stop: int) -> int:
-        """How many of the snippets `[start, stop)` are stored."""
-        runs = ((c.first_snippet, c.first_snippet + c.num_snippets) for c in self.chunks)
-        return sum(max(0, min(stop, last) - max(start, first)) for first, last in runs)
+_KEPT_FOOTERS = 256  # a footer has some hundred KB at most
 
 
 class FeatureStore:
@@ -109,8 +46,9 @@ class FeatureStore:
                 "run extract or import_features first"
             )
         self.spec = FeatureSpec.from_json(storage.read_bytes(spec_url), spec_url)
-        self._index: dict[str, VideoFeatures] | None = None
-        self._plan: pa.Table | None = None
+        self._index: StoreIndex | None
+        self._counts: Counted | None
+        self._plan: pa.Table | None
         self.forget_index()
 
     @staticmethod
@@ -142,14 +80,31 @@ class FeatureStore:
         """URL of one of the store's folders (`plan`, `features`, `failures`, `checkpoint`)."""
         return storage.join(self.url, name)
 
-    def index(self) -> dict[str, VideoFeatures]:
-        """Every planned or stored video by id, sorted; reads footers and narrow columns, never features.
+    def index(self) -> StoreIndex:
+        """Every planned or stored video by id, sorted; reads narrow columns, never features.
 
         Videos that could not be probed are not here but in `failures()`.
         """
         if self._index is None:
-            self._index = self._read_index()
+            self._count(read_rows(self.folder("features"), self.folder("index")))
+        assert self._index is not None
         return self._index
+
+    def record_index(self) -> None:
+        """Read the index anew and let `index/` tell of all files, for those who open the store next.
+
+        Only the store's one writer may.
+        """
+        self.forget_index()
+        found = read_rows(self.folder("features"), self.folder("index"))
+        write_part(found, self.folder("features"), self.folder("index"))
+        self._count(found)
+
+    def knowing(self, index: StoreIndex) -> "FeatureStore":
+        """This store with an index that is known already, be it of a few of its videos."""
+        store = FeatureStore.__new__(FeatureStore)
+        store.__dict__ |= self.__dict__ | {"_index": index, "_counts": None}
+        return store
 
     def plan(self) -> pa.Table:
         """Every chunk that counts, once, in a table of `PLAN_SCHEMA`. Raises InputError naming a damaged file."""
@@ -159,35 +114,29 @@ class FeatureStore:
 
     def editions(self) -> dict[str, int]:
         """The newest edition among the features of each video, where it is not 0."""
-        self.index()
-        return self._editions
+        return self._counted().editions
 
     @property
     def outdated_chunks(self) -> frozenset[str]:
         """Ids of planned chunks whose features are only there of an earlier edition of their video."""
-        self.index()
-        return self._outdated
+        return self._counted().outdated
 
     @property
     def feature_files(self) -> frozenset[str]:
         """Names of the whole files in `features/`, as of the index."""
-        self.index()
+        self._counted()
         return self._whole_files
 
     @property
     def broken_files(self) -> tuple[str, ...]:
         """URLs of the files in `features/` that are not whole, as of the index."""
-        self.index()
+        self._counted()
         return self._broken_files
 
     def forget_index(self) -> None:
         """Read plan and index again when they are next asked for."""
-        self._index = None
-        self._plan = None
+        self._index = self._counts = self._plan = None
         self._footers: dict[str, pq.FileMetaData] = {}
-        self._recorded = pa.array([], pa.string())
-        self._editions: dict[str, int] = {}
-        self._outdated: frozenset[str] = frozenset()
         self._whole_files: frozenset[str] = frozenset()
         self._broken_files: tuple[str, ...] = ()
 
@@ -224,23 +173,17 @@ class FeatureStore:
 
     def pending(self, retry_lost: bool = False) -> pa.Table:
         """The plan rows that are to be done: those without features of their edition, and those that `redo` names."""
-        plan = self.plan()
-        self.index()
-        done = pc.is_in(plan["chunk_id"], self._recorded)
-        again = pc.is_in(plan["chunk_id"], pa.array(sorted(self.redo(retry_lost)), pa.string()))
-        return plan.filter(pc.or_(pc.invert(done), again))
+        plan, todo = self.plan(), ~self._counted().recorded
+        if redo := self.redo(retry_lost):
+            todo |= pc.is_in(plan["chunk_id"], pa.array(sorted(redo), pa.string())).to_numpy()
+        return plan.filter(pa.array(todo))
 
     def redo(self, retry_lost: bool = False) -> frozenset[str]:
         """Ids of chunks to be done again although they have a row.
 
         These are outdated ones, those that storage lost, and, with `retry_lost`, all that hold an error.
         """
-        lost = {
-            chunk
-            for video in self.index().values()
-            for chunk in (video.lost_chunks if retry_lost else video.unanswered_chunks)
-        }
-        return self.outdated_chunks | lost
+        return self.outdated_chunks.union(self.index().lost(unanswered=not retry_lost).to_pylist())
 
     def failures(self) -> pa.Table:
         """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""
@@ -249,7 +192,7 @@ class FeatureStore:
 
     def __getstate__(self) -> dict[str, Any]:
         # What only writers look at stays behind.
-        return self.__dict__ | {"_plan": None, "_recorded": None, "_whole_files": frozenset(), "_footers": {}}
+        return self.__dict__ | {"_plan": None, "_counts": None, "_whole_files": frozenset(), "_footers": {}}
 
     def _read_chunks(self, chunks: list[StoredChunk]) -> list[np.ndarray]:
         groups: dict[tuple[str, int], pa.Table] = {}
@@ -267,128 +210,22 @@ class FeatureStore:
             for chunk in chunks
         ]
 
-    def _read_index(self) -> dict[str, VideoFeatures]:
-        planned = self._planned_videos()
-        rows = self._feature_rows(planned)
-        self._recorded = pa.array([chunk for chunks in rows.values() for chunk in chunks], pa.string())
-        return {
-            video_id: _video(self.spec.timeline, planned.get(video_id), list(rows.get(video_id, {}).values()))
-            for video_id in sorted(rows.keys() | planned.keys())
-        }
+    def _counted(self) -> Counted:
+        if self._counts is None:
+            self._count(read_rows(self.folder("features"), self.folder("index")))
+        assert self._counts is not None
+        return self._counts
 
-    def _feature_rows(self, planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-        """`video_id -> chunk_id -> row` of the planned edition.
-
-        A chunk that was written twice (tried again after an error, or by a writer that outlived its job) counts once,
-        the row with features before the one with an error, and that before one that does not know the true end.
-        """
-        files = parquet.list_parquet(self.folder("features"))
-        videos: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-        outdated: dict[str, str] = {}
-        editions: dict[str, int] = {}
-        broken = []
-        with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
-            for file, rows in zip(files, pool.map(_index_rows, files), strict=True):
-                if rows is None:
-                    broken.append(file)
-                for row in rows or ():
-                    video_id, edition = row["video_id"], row["edition"]
-                    if edition:
-                        editions[video_id] = max(edition, editions.get(video_id, 0))
-                    if video_id in planned and edition != planned[video_id]["edition"]:
-                        outdated[row["chunk_id"]] = video_id
-                        continue
-                    chunks = videos[video_id]
-                    rivals = [row, *filter(None, [chunks.get(row["chunk_id"])])]
-                    chunks[row["chunk_id"]] = min(rivals, key=_doubt)
-        self._editions, self._broken_files = editions, tuple(broken)
-        self._whole_files = frozenset(posixpath.basename(file) for file in files) - frozenset(
-            posixpath.basename(file) for file in broken
+    def _count(self, found: FeatureRows) -> None:
+        self._counts = count_rows(self.spec.timeline, self.plan(), found)
+        self._index = self._counts.index
+        self._broken_files = tuple(
+            url for url, broken in zip(found.files, found.broken, strict=True) if broken
         )
-        self._outdated = frozenset(
-            chunk for chunk, video_id in outdated.items() if chunk not in videos.get(video_id, {})
+        self._whole_files = frozenset(map(posixpath.basename, found.files)) - frozenset(
+            map(posixpath.basename, self._broken_files)
         )
-        return videos
-
-    def _planned_videos(self) -> dict[str, dict[str, Any]]:
-        """`video_id -> {uri, duration, fps, edition, num_snippets of the whole video}`."""
-        plan = self.plan()
-        last = plan.filter(pc.equal(plan["chunk_index"], pc.subtract(plan["num_chunks"], 1)))
-        return {
-            row["video_id"]: row
-            | {"num_snippets": row["first_snippet"] + row["num_snippets"], "edition": row["edition"] or 0}
-            for row in last.to_pylist()
-        }
 
 
 def _features_of(file: pq.ParquetFile, row_groups: list[int]) -> tuple[list[pa.Table], pq.FileMetaData]:
     return [file.read_row_group(group, columns=["features"]) for group in row_groups], file.metadata
-
-
-def _index_rows(url: str) -> list[dict[str, Any]] | None:
-    """The narrow columns of a features file, each row with its place; None of a file that is not whole."""
-
-    def read(file: pq.ParquetFile) -> tuple[list[dict[str, Any]], list[int]]:
-        columns = [name for name in _INDEX_COLUMNS if name in file.schema_arrow.names]
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        return file.read(columns=columns).to_pylist(), sizes
-
-    try:
-        rows, sizes = parquet.read_file(url, read)
-    except parquet.DamagedFileError:
-        # A killed writer leaves it, and the next run of the command removes it before it writes the rows again.
-        logger.warning("%s: not a whole file; a job is writing it or was killed", url)
-        return None
-    places = [(group, row) for group, size in enumerate(sizes) for row in range(size)]
-    return [
-        values | {"edition": values.get("edition") or 0, "file": url, "row_group": group, "row": row}
-        for values, (group, row) in zip(rows, places, strict=True)
-    ]
-
-
-def _doubt(row: dict[str, Any]) -> tuple[bool, float]:
-    """The less, the better a row speaks for its chunk."""
-    return row["error"] is not None, row["duration"]
-
-
-def _video(timeline: Timeline, planned: dict[str, Any] | None, rows: list[dict[str, Any]]) -> VideoFeatures:
-    """A video's entry from its last plan row (None where the plan is gone) and its feature rows."""
-    first = planned or max(rows, key=lambda row: row["duration"])
-    timeline = replace(timeline, fps=first["fps"])
-    duration = min(row["duration"] for row in [first, *rows])
-    cut_short = duration < first["duration"]
-    if cut_short:
-        whole = timeline.num_snippets(timeline.num_frames(duration))
-    else:
-        whole = first["num_snippets"] if planned else sum(row["num_snippets"] for row in rows)
-    rows = sorted(rows, key=lambda row: row["chunk_index"])
-    inside = [row for row in rows if row["first_snippet"] < whole]
-    lost = [row for row in inside if row["error"] is not None]
-    return VideoFeatures(
-        video_id=first["video_id"],
-        uri=first["uri"],
-        duration=duration,
-        timeline=timeline,
-        num_snippets=whole,
-        chunks=tuple(
-            StoredChunk(r["first_snippet"], r["num_snippets"], r["file"], r["row_group"], r["row"])
-            for r in inside
-            if r["error"] is None
-        ),
-        failure=_failure(lost) if lost else None,
-        lost_chunks=tuple(row["chunk_id"] for row in lost),
-        unanswered_chunks=tuple(
-            row["chunk_id"] for row in lost if split_error(row["error"])[0] is FailureKind.STORAGE
-        ),
-        stated_duration=first["duration"] if cut_short else None,
-        empty_chunks=len(rows) - len(inside),
-    )
-
-
-def _failure(lost: list[dict[str, Any]]) -> Failure:
-    """One failure for the lost chunks of a video, told by the first."""
-    first = min(lost, key=lambda row: row["chunk_index"])
-    kind, message = split_error(first["error"])
-    where = f"chunk {first['chunk_index'] + 1} of {first['num_chunks']}"
-    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return Failure(first["video_id"], first["uri"], "extract", kind, f"{message} ({where}{more})")

@@ -63,8 +63,8 @@ def write_features(
 
 def _progress(store: FeatureStore, pending: pa.Table) -> Progress:
     """Of all videos in the store's plan: those that were done before count from the start."""
-    videos = store.index().values()
-    hours, hours_left = sum(video.duration for video in videos) / 3600, seconds_in(pending) / 3600
+    videos = store.index()
+    hours, hours_left = float(videos.duration.sum()) / 3600, seconds_in(pending) / 3600
     return Progress(
         "videos",
         len(videos),

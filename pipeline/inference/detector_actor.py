@@ -12,7 +12,8 @@ from pipeline.detector.settings import MergeConfig, WindowConfig
 from pipeline.detector.trained import load_trained
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind, join_error
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 from pipeline.inference.settings import DetectConfig
 from pipeline.outages import OutageError, be_patient
 from pipeline.segments.tables import VideoOutcome, predictions_table

@@ -25,7 +25,8 @@ from pipeline.features.extraction.settings import StagesConfig
 from pipeline.features.extraction.stages import describe
 from pipeline.features.recipe import Recipe
 from pipeline.features.sources import VideoSource
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 from pipeline.inference.settings import BackboneWeights, FlowWeights
 from pipeline.segments.tables import segments_table
 

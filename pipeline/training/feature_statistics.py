@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.windows import Window
-from pipeline.features.store import VideoFeatures
+from pipeline.features.video_features import VideoFeatures
 from pipeline.training.workers import Workers
 
 _BLOCK_SNIPPETS = 1024

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pipeline.detector.settings import WindowConfig
-from pipeline.features.store import VideoFeatures
 from pipeline.features.variation import why_constant
+from pipeline.features.video_features import VideoFeatures
 from pipeline.training.plan import TrainingPlan
 
 # The demo, whose actions are easier than any real ones, takes some 530 windows and 800 steps; the smallest published

@@ -12,7 +12,8 @@ from pipeline.errors import InputError
 from pipeline.failures import Failure
 from pipeline.features.failures import lost_videos
 from pipeline.features.recipe import read_recipe
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 from pipeline.training.settings import TrainConfig
 from pipeline.training.targets import LabelledWindow, label_windows
 from pipeline.training.validation import ValidationSet

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.annotations.canonical import Annotations
 from pipeline.detector.settings import WindowConfig
 from pipeline.detector.windows import Window, video_windows, visible
-from pipeline.features.store import VideoFeatures
+from pipeline.features.video_features import VideoFeatures
 
 
 @dataclass(frozen=True)

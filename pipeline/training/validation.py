@@ -11,7 +11,7 @@ from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.evaluation.class_agnostic import comparable
 from pipeline.evaluation.detection_map import DetectionMAP, detection_map
 from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
-from pipeline.features.store import VideoFeatures
+from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.tables import segments_table
 from pipeline.training.settings import TrainConfig
 from pipeline.training.workers import Workers

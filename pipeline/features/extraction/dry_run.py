@@ -194,14 +194,13 @@ def _count(
 ) -> DryRun:
     named = {source.video_id for source in sources}
     to_do = set(pending["video_id"].to_pylist()) & named
-    index = {} if store is None else store.index()
-    done = {video_id for video_id in named - to_do if video_id in index and index[video_id].complete}
+    rest = sorted(named - to_do)
+    complete = np.zeros(len(rest), dtype=bool) if store is None else store.index().has_all(rest)
+    done = {rest[place] for place in np.flatnonzero(complete).tolist()}
     kinds = dict(zip(failures["video_id"].to_pylist(), failures["kind"].to_pylist(), strict=True))
     snippets = pc.sum(pending["num_snippets"]).as_py() or 0
-    seconds = sum(
-        row["num_snippets"] * spec.timeline.stride / row["fps"]
-        for row in pending.select(["num_snippets", "fps"]).to_pylist()
-    )
+    frames = pc.multiply(pending["num_snippets"], spec.timeline.stride)
+    seconds = pc.sum(pc.divide(pc.cast(frames, pa.float64()), pending["fps"])).as_py() or 0.0
     return DryRun(
         videos=len(sources),
         to_do=len(to_do),

@@ -3,7 +3,9 @@
 import logging
 import time
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
 from pipeline.cluster.needs import Need, check_needs, needs_of
@@ -26,10 +28,11 @@ from pipeline.features.extraction.stages import (
 from pipeline.features.failures import lost_videos, record_failures
 from pipeline.features.healing import heal
 from pipeline.features.identity import Comparison, compare
+from pipeline.features.index import StoreIndex
 from pipeline.features.plan import without_failed
 from pipeline.features.recipe import Recipe, read_recipe, record_recipe
 from pipeline.features.sources import VideoSource, list_videos
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
 from pipeline.features.variation import why_constant
 from pipeline.features.writing import write_features
 from pipeline.lease import hold
@@ -96,11 +99,12 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     logger.info(
         "%d chunks planned (%.2f hours of video), %d of them to do", plan.chunks, plan.hours, pending.num_rows
     )
-    started = time.monotonic()
+    started, written = time.monotonic(), store
     if inputs is not None and pending.num_rows:
         _run_graph(config, store, inputs, pending, signed_uris(sources))
+        written = FeatureStore(store.url)
+        written.record_index()
     seconds = time.monotonic() - started
-    written = FeatureStore(store.url)
     after = written.index()
     record_failures(store, after, "extract")
     if pending.num_rows:
@@ -126,8 +130,7 @@ def _is_work_left(store: FeatureStore, found: Comparison, retry_failed: bool) ->
 
 def warn_if_constant(store: FeatureStore, video_ids: list[str]) -> None:
     """A log line where the features of these videos, as far as they are complete, tell nothing apart."""
-    index = store.index()
-    complete = [video_id for video_id in video_ids if video_id in index and index[video_id].complete]
+    complete = [video_ids[place] for place in np.flatnonzero(store.index().has_all(video_ids)).tolist()]
     if reason := why_constant(store, complete):
         logger.warning(
             "store=%s: features %s, so nothing can be learned from them; look at backbone.weights, and at the videos",
@@ -204,32 +207,29 @@ def _summarise(
     store: FeatureStore,
     sources: list[VideoSource],
     plan: Plan,
-    before: dict[str, VideoFeatures],
-    after: dict[str, VideoFeatures],
+    before: StoreIndex,
+    after: StoreIndex,
     seconds: float,
 ) -> Summary:
-    video_ids = [source.video_id for source in sources]
-    complete = [
-        video_id
-        for video_id in video_ids
-        if video_id in after and after[video_id].complete and video_id not in plan.not_replaced
-    ]
-    lost = sorted(set(video_ids) - set(complete))
-    already = {video_id for video_id in complete if before[video_id].complete}
-    new = [after[video_id] for video_id in complete if video_id not in already]
-    hours = sum(video.duration for video in new) / 3600
-    figures = {"new snippets": str(sum(video.num_snippets for video in new))}
-    cut_short = sum(after[video_id].stated_duration is not None for video_id in complete)
-    if cut_short:
+    video_ids = pa.array([source.video_id for source in sources], pa.string())
+    kept = pa.array(sorted(plan.not_replaced), pa.string())
+    complete = after.has_all(video_ids) & ~pc.is_in(video_ids, value_set=kept).to_numpy(zero_copy_only=False)
+    lost = video_ids.filter(pa.array(~complete)).to_pylist()
+    already = complete & before.has_all(video_ids)
+    new = after.find(video_ids.filter(pa.array(complete & ~already)))
+    hours = float(after.duration[new].sum()) / 3600
+    figures = {"new snippets": str(after.num_snippets[new].sum())}
+    stated = after.videos["stated_duration"].take(after.find(video_ids.filter(pa.array(complete))))
+    if cut_short := len(stated) - stated.null_count:
         figures["kept although they end too early"] = f"{cut_short} videos"
-    if new:
+    if len(new):
         figures["throughput"] = f"{hours * 3600 / seconds:.1f} seconds of video per second"
     return Summary(
         job="extract",
         unit="videos",
         total=len(video_ids),
         done=len(new),
-        already_done=len(already),
+        already_done=int(already.sum()),
         failed=len(lost),
         outputs={"features": store.folder("features"), "failures": store.folder("failures")},
         figures=figures,

@@ -16,9 +16,11 @@ from pipeline.cluster.parallel import run_batches
 from pipeline.cluster.runtime import connect
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind, replace_failures
+from pipeline.features.index import StoreIndex
 from pipeline.features.published.settings import ExportFeaturesConfig
 from pipeline.features.spec import FeatureSpec
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 from pipeline.file_names import name_problem
 from pipeline.lease import hold
 from pipeline.outages import OutageError
@@ -48,13 +50,14 @@ def export_features(config: ExportFeaturesConfig) -> Summary:
         return _export(config, store, videos)
 
 
-def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str, VideoFeatures]) -> Summary:
+def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: StoreIndex) -> Summary:
     storage.remove_partial(config.out)
     _claim_folder(config.out, store.spec)
     _write_facts(config.out, store)
-    incomplete = {video_id for video_id, video in videos.items() if not video.complete}
+    lengths = dict(zip(videos, videos.num_snippets.tolist(), strict=True))
+    incomplete = set(videos.ids(~videos.complete).to_pylist())
     problems = {
-        video_id: name_problem(config.out, video_id, ".npy") for video_id in videos.keys() - incomplete
+        video_id: name_problem(config.out, video_id, ".npy") for video_id in lengths.keys() - incomplete
     }
     unnamed = [
         _unwritable(videos[video_id], f"the id {problem}")
@@ -66,10 +69,10 @@ def _export(config: ExportFeaturesConfig, store: FeatureStore, videos: dict[str,
     dtype = np.dtype(config.dtype)
     pending = [
         video_id
-        for video_id, video in videos.items()
+        for video_id, length in lengths.items()
         if video_id not in kept_out
         and written.get(storage.absolute(npy_url(config.out, video_id)))
-        != _npy_size(video.num_snippets, store.spec.dim, dtype)
+        != _npy_size(length, store.spec.dim, dtype)
     ]
     logger.info(
         "%d videos in %s: %d to export, %d done, %d incomplete in the store, %d whose ids are no file names",
@@ -132,7 +135,7 @@ def _npy_size(length: int, dim: int, dtype: np.dtype[Any]) -> int:
     return header.tell() + length * dim * dtype.itemsize
 
 
-def _chosen(store: FeatureStore, patterns: tuple[str, ...]) -> dict[str, VideoFeatures]:
+def _chosen(store: FeatureStore, patterns: tuple[str, ...]) -> StoreIndex:
     """The videos to export. Raises InputError where a pattern matches none, or the store is empty."""
     index = store.index()
     for pattern in patterns:
@@ -140,11 +143,10 @@ def _chosen(store: FeatureStore, patterns: tuple[str, ...]) -> dict[str, VideoFe
             raise InputError(f"only={pattern}: the store has no such video; it has {len(index)} others")
     if not index:
         raise InputError(f"store={store.url}: holds no video; run extract or import_features")
-    return {
-        video_id: video
-        for video_id, video in index.items()
-        if not patterns or any(fnmatchcase(video_id, pattern) for pattern in patterns)
-    }
+    if not patterns:
+        return index
+    chosen = [any(fnmatchcase(video_id, pattern) for pattern in patterns) for video_id in index]
+    return index.only(np.flatnonzero(chosen))
 
 
 def _claim_folder(out: str, spec: FeatureSpec) -> None:
@@ -160,14 +162,14 @@ def _claim_folder(out: str, spec: FeatureSpec) -> None:
 
 
 def _write_facts(out: str, store: FeatureStore) -> None:
-    facts = {
-        video.video_id: {
-            "duration": video.duration,
-            "fps": video.timeline.rate,
-            "num_snippets": video.num_snippets,
-        }
-        for video in store.index().values()
-    }
+    videos = store.index().videos
+    facts = dict(
+        zip(
+            videos["video_id"].to_pylist(),
+            videos.select(["duration", "fps", "num_snippets"]).to_pylist(),
+            strict=True,
+        )
+    )
     storage.write_bytes(storage.join(out, "videos.json"), json.dumps(facts, indent=1).encode())
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray.data
@@ -18,6 +19,7 @@ from pipeline.errors import InputError
 from pipeline.features.failures import lost_videos, record_failures
 from pipeline.features.healing import heal, tidy_plan
 from pipeline.features.identity import compare, record_files
+from pipeline.features.index import StoreIndex
 from pipeline.features.plan import forget_probe_failures, without_failed
 from pipeline.features.published.durations import VideoFacts, facts_of_annotations, read_facts
 from pipeline.features.published.layout import ArrayRule
@@ -36,7 +38,7 @@ from pipeline.features.published.reading import PublishedReader
 from pipeline.features.published.settings import ImportFeaturesConfig
 from pipeline.features.published.shapes import PublishedShape
 from pipeline.features.spec import FeatureSpec
-from pipeline.features.store import FeatureStore, VideoFeatures
+from pipeline.features.store import FeatureStore
 from pipeline.features.writing import write_features
 from pipeline.lease import hold
 from pipeline.summary import Summary
@@ -73,16 +75,18 @@ def _import(
     named = pa.array([video.video_id for video in videos], pa.string())
     plan = store.pending(config.retry_failed)
     pending = plan.filter(pc.is_in(plan["video_id"], named))
-    hours = sum(video.duration for video in _of(videos, before)) / 3600
+    hours = float(before.duration[_rows_of(videos, before)].sum()) / 3600
     logger.info("%.2f hours of video, %d chunks to import", hours, pending.num_rows)
-    started = time.monotonic()
+    started, written = time.monotonic(), store
     if pending.num_rows:
         _run_graph(config, store, rule, videos, pending)
+        written = FeatureStore(store.url)
+        written.record_index()
     seconds = time.monotonic() - started
-    after = FeatureStore(store.url).index()
+    after = written.index()
     record_failures(store, after, "import")
     _record_missing(store, missing)
-    odd_lengths = _remark_lengths(_of(videos, after), config.length_tolerance)
+    odd_lengths = _remark_lengths(after, _rows_of(videos, after), config.length_tolerance)
     return _summarise(config, store, videos, before, after, len(missing), odd_lengths, seconds)
 
 
@@ -263,45 +267,50 @@ def _record_missing(store: FeatureStore, missing: list[str]) -> None:
         storage.remove(url)
 
 
-def _remark_lengths(videos: list[VideoFeatures], tolerance: int) -> int:
-    """How many videos differ from what their duration makes them by more than `tolerance`; one log line if any."""
+def _remark_lengths(index: StoreIndex, rows: np.ndarray, tolerance: int) -> int:
+    """How many of these videos differ from what their duration makes them by more than `tolerance`; one log line if any."""
     rule = LengthRule(tolerance, limit=0.0)
+    rates = index.videos["fps"].to_numpy()[rows].tolist()
+    facts = zip(rates, index.duration[rows].tolist(), index.num_snippets[rows].tolist(), strict=True)
     odd = [
-        (video, expected)
-        for video in videos
-        if rule.is_remarkable(video.num_snippets, expected := expected_length(video.timeline, video.duration))
+        (row, expected)
+        for row, (fps, duration, length) in zip(rows.tolist(), facts, strict=True)
+        if rule.is_remarkable(length, expected := expected_length(index.timeline_at(fps), duration))
     ]
     if odd:
-        video, expected = odd[0]
+        row, expected = odd[0]
+        video = index.at(row)
         logger.warning(
             "%d of %d videos are not as long as the timeline makes them, such as %s, which %s",
-            len(odd), len(videos), video.video_id,
+            len(odd), len(rows), video.video_id,
             describe_mismatch(video.num_snippets, expected, video.duration, video.timeline),
         )  # fmt: skip
     return len(odd)
 
 
-def _of(videos: list[PublishedVideo], index: Mapping[str, VideoFeatures]) -> list[VideoFeatures]:
-    """What the store knows of this command's videos."""
-    return [index[video.video_id] for video in videos if video.video_id in index]
+def _rows_of(videos: list[PublishedVideo], index: StoreIndex) -> np.ndarray:
+    """The rows of those of this command's videos that are in the store."""
+    rows = index.find([video.video_id for video in videos])
+    return rows[rows >= 0]
 
 
 def _summarise(
     config: ImportFeaturesConfig,
     store: FeatureStore,
     videos: list[PublishedVideo],
-    before: Mapping[str, VideoFeatures],
-    after: Mapping[str, VideoFeatures],
+    before: StoreIndex,
+    after: StoreIndex,
     missing: int,
     odd_lengths: int,
     seconds: float,
 ) -> Summary:
-    complete = [video for video in _of(videos, after) if video.complete]
-    lost = sorted({video.video_id for video in videos} - {video.video_id for video in complete})
-    new = [video for video in complete if not before[video.video_id].complete]
-    snippets = sum(video.num_snippets for video in new)
+    video_ids = pa.array([video.video_id for video in videos], pa.string())
+    complete = after.has_all(video_ids)
+    lost = sorted(video_ids.filter(pa.array(~complete)).to_pylist())
+    new = after.find(video_ids.filter(pa.array(complete & ~before.has_all(video_ids))))
+    snippets = int(after.num_snippets[new].sum())
     figures = {"new snippets": str(snippets)}
-    if new:
+    if len(new):
         figures["throughput"] = (
             f"{snippets * store.spec.dim * 2 / seconds / 2**20:.1f} MiB of features per second"
         )
@@ -314,7 +323,7 @@ def _summarise(
         unit="videos",
         total=len(videos),
         done=len(new),
-        already_done=len(complete) - len(new),
+        already_done=int(complete.sum()) - len(new),
         failed=len(lost),
         outputs={"features": store.folder("features"), "failures": store.folder("failures")},
         figures=figures,

@@ -9,8 +9,8 @@ from models.detection import Detections
 from pipeline.detector.merging import merge_windows, softened, surviving
 from pipeline.detector.settings import MergeConfig
 from pipeline.detector.windows import Window
-from pipeline.features.store import VideoFeatures
 from pipeline.features.timeline import Timeline
+from pipeline.features.video_features import VideoFeatures
 
 
 def tiou(left: np.ndarray, right: np.ndarray) -> float:

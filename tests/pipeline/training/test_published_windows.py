@@ -8,8 +8,8 @@ import pytest
 from pipeline.annotations.read import read_subset
 from pipeline.annotations.settings import DatasetConfig, ZeroShotConfig
 from pipeline.detector.settings import WindowConfig
-from pipeline.features.store import VideoFeatures
 from pipeline.features.timeline import Timeline
+from pipeline.features.video_features import VideoFeatures
 from pipeline.training.targets import label_windows
 
 DATA = Path(__file__).parents[1] / "annotations" / "data"

@@ -9,8 +9,8 @@ import pytest
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.annotations.one_class import as_one_class
 from pipeline.detector.settings import WindowConfig
-from pipeline.features.store import VideoFeatures
 from pipeline.features.timeline import Timeline
+from pipeline.features.video_features import VideoFeatures
 from pipeline.training.targets import label_windows
 
 # One snippet a second, so that snippet coordinates are seconds.
