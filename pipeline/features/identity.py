@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,12 +57,20 @@ def compare(
     Raises:
         InputError: a known id stands for another file, and neither `moved` nor `replaced` allows it.
     """
-    known = _known_files(store.plan())
+    plan = store.plan()
+    first = plan.filter(pc.equal(plan["chunk_index"], 0))
+    rows = pc.index_in(
+        pa.array([s.video_id for s in sources], pa.string()), first["video_id"].combine_chunks()
+    )
+    if look:
+        sources = _looked_at(sources, rows.is_valid().to_pylist())
     editions = store.editions()
     new, changed, updated = [], [], {}
     wrong: list[tuple[VideoSource, VideoSource]] = []
-    for source in _looked_at(sources, known) if look else sources:
-        before = known.get(source.video_id)
+    odd = np.flatnonzero(~_surely_same(sources, first, rows)).tolist()
+    held = _files_in(first.take(rows.take(pa.array(odd, pa.int64())).drop_null()))
+    for source in (sources[place] for place in odd):
+        before = held.get(source.video_id)
         if before is None:
             # Its plan may have been lost, and its features not.
             new.append(replace(source, edition=editions.get(source.video_id, 0)))
@@ -102,8 +111,23 @@ def _has_nothing_to_lose(video: VideoFeatures, retry_failed: bool) -> bool:
     return video.recorded_chunks == 0 or (retry_failed and video.failure is not None)
 
 
-def _known_files(plan: pa.Table) -> dict[str, VideoSource]:
-    first = plan.filter(pc.equal(plan["chunk_index"], 0))
+def _surely_same(sources: Sequence[VideoSource], first: pa.Table, rows: pa.Array) -> np.ndarray:
+    """Which of `sources` are, by all that is known of both, the files of the plan rows `rows` of `first`: `[N]` bool.
+
+    Of the others it has to be looked at one by one.
+    """
+    held = first.select(["uri", "file_size", "file_version"]).take(rows)
+    uri, size, version = (held[name].combine_chunks() for name in held.column_names)
+    sizes = pa.array([source.size for source in sources], pa.int64())
+    versions = pa.array([source.version for source in sources], pa.string())
+    same = pc.equal(uri, pa.array([source.stored_uri for source in sources], pa.string()))
+    same = pc.and_(same, pc.or_(pc.is_null(sizes), pc.fill_null(pc.equal(size, sizes), False)))
+    same = pc.and_(same, pc.fill_null(pc.equal(version, versions), True))
+    return pc.fill_null(same, False).to_numpy(zero_copy_only=False)
+
+
+def _files_in(first: pa.Table) -> dict[str, VideoSource]:
+    """The files of videos by id, from a plan row of each."""
     names = ("video_id", "uri", "file_size", "file_version", "edition")
     columns = (first[name].to_pylist() for name in names)
     return {
@@ -112,9 +136,9 @@ def _known_files(plan: pa.Table) -> dict[str, VideoSource]:
     }
 
 
-def _looked_at(sources: Sequence[VideoSource], known: Mapping[str, VideoSource]) -> list[VideoSource]:
-    """The sources, with size and version of those that are known and whose listing did not tell them."""
-    unknown = [source for source in sources if source.size is None and source.video_id in known]
+def _looked_at(sources: Sequence[VideoSource], known: Sequence[bool]) -> list[VideoSource]:
+    """The sources, with size and version of those that are `known` and whose listing did not tell them."""
+    unknown = [source for source, knows in zip(sources, known, strict=True) if source.size is None and knows]
     found = _stat_all(
         [source.uri for source in unknown if urlsplit(source.uri).scheme not in ("http", "https")]
     )

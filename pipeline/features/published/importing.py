@@ -268,7 +268,7 @@ def _record_missing(store: FeatureStore, missing: list[str]) -> None:
 
 
 def _remark_lengths(index: StoreIndex, rows: np.ndarray, tolerance: int) -> int:
-    """How many of these videos differ from what their duration makes them by more than `tolerance`; one log line if any."""
+    """How many of these videos differ from what their duration makes them by more than `tolerance`; told if any."""
     rule = LengthRule(tolerance, limit=0.0)
     rates = index.videos["fps"].to_numpy()[rows].tolist()
     facts = zip(rates, index.duration[rows].tolist(), index.num_snippets[rows].tolist(), strict=True)
