@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _ROW_GROUP_BYTES = 2**20  # what a reader of one row has to fetch
 _WRITE_CPUS = 0.25
+_MOST_TASKS = 8192  # each costs the driver's one thread some 12 ms
 _PENDING = f"{PENDING_CHECKPOINT_SUFFIX}.parquet"
 
 
@@ -82,6 +83,36 @@ def write_resumably(
     )
 
 
+def rows_a_task(least: int, rows: int) -> int:
+    """Consecutive rows for a task: `least`, or more where so many tasks would keep the driver busy."""
+    return max(least, rows // _MOST_TASKS)
+
+
+def undo_uncommitted(target: str, checkpoint: str) -> None:
+    """Delete the files below `target` whose record was not committed before a kill, and those records.
+
+    Ray would do the same when it goes on; after this, what is left to do shows in the files alone. Only the one writer
+    may.
+    """
+    filesystem, folder = storage.arrow_filesystem(checkpoint)
+    distrust_half_renamed(filesystem, folder)
+    infos = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+    pending = {posixpath.basename(info.path): info.path for info in infos if info.path.endswith(_PENDING)}
+    if not pending:
+        return
+    uncommitted = {name.removesuffix(_PENDING) for name in pending}
+    for file in storage.list_files(target):
+        if _record_of(posixpath.basename(file.url)) in uncommitted:
+            storage.remove(file.url)
+    for path in pending.values():
+        filesystem.delete_file(path)
+
+
+def _record_of(name: str) -> str:
+    """The name of the record of a data file: Ray calls the files of a task `<record>-<number>.parquet`."""
+    return re.sub(r"-\d+\.parquet$", "", name)
+
+
 def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdColumnCheckpointManager]:
     """Ray takes a class and makes the object itself, so what it must know is bound here."""
 
@@ -108,11 +139,8 @@ def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdC
 
 
 def distrust_without_file(filesystem: FileSystem, folder: str, there: Collection[str]) -> None:
-    """Delete each committed record of a data file that is not `there`, so that its rows count as never written.
-
-    Ray names the files of a task `<record>-<number>.parquet`.
-    """
-    written = {re.sub(r"-\d+\.parquet$", "", name) for name in there}
+    """Delete each committed record of a data file that is not `there`, so that its rows count as never written."""
+    written = set(map(_record_of, there))
     for info in filesystem.get_file_info(FileSelector(folder, allow_not_found=True)):
         name = posixpath.basename(info.path)
         if info.type != FileType.File or not name.endswith(".parquet"):

@@ -1,12 +1,14 @@
 """Windows: the runs of snippets that a detector sees at once, in training and at inference alike."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from pipeline.detector.rescaling import Rescaling
 from pipeline.detector.settings import WindowConfig
+
+_PAIRS_AT_ONCE = 1 << 20  # of windows and instances, so that long videos cost no more memory than short ones
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,48 @@ class Window:
 
 def video_windows(video_id: str, num_snippets: int, config: WindowConfig, *, training: bool) -> list[Window]:
     """The windows of a video of `num_snippets` snippets, as training or prediction sees it."""
-    if config.mode == "rescale":
-        windows = [Window(video_id, 0, num_snippets, Rescaling(config.length, config.interpolation))]
-    elif config.mode == "whole":
-        windows = [Window(video_id, 0, num_snippets)]
-    elif training:
-        windows = cut_windows(video_id, num_snippets, config.length, config.train_step, config.train_last)
-    else:
-        windows = cut_windows(video_id, num_snippets, config.length, config.test_step, config.test_last)
-    return [replace(window, ends_early=config.ends_early) for window in windows]
+    starts, lengths = places(num_snippets, config, training=training)
+    return [
+        window_at(video_id, start, length, config)
+        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+def window_at(video_id: str, start: int, length: int, config: WindowConfig) -> Window:
+    """One of the windows that `places` tells."""
+    rescaling = Rescaling(config.length, config.interpolation) if config.mode == "rescale" else None
+    return Window(video_id, start, length, rescaling, config.ends_early)
+
+
+def places(num_snippets: int, config: WindowConfig, *, training: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and lengths of a video's windows, as training or prediction sees it: `[W]` snippets each."""
+    if config.mode != "sliding":
+        return np.array([0]), np.array([num_snippets])
+    if training:
+        return cut(num_snippets, config.length, config.train_step, config.train_last)
+    return cut(num_snippets, config.length, config.test_step, config.test_last)
+
+
+def extents(starts: np.ndarray, lengths: np.ndarray, config: WindowConfig) -> np.ndarray:
+    """What [0, 1] of each window is in snippet coordinates of its video: `[W, 2]`."""
+    span = np.maximum(1, lengths - config.ends_early)
+    return np.stack([starts, starts + span], axis=1).astype(np.float64)
 
 
 def cut_windows(
     video_id: str, num_snippets: int, length: int, step: int, last: Literal["shift", "pad"] = "shift"
 ) -> list[Window]:
-    """Sliding windows that cover a whole video.
+    """The windows that `cut` tells of a video."""
+    starts, lengths = cut(num_snippets, length, step, last)
+    return [
+        Window(video_id, start, count) for start, count in zip(starts.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+def cut(
+    num_snippets: int, length: int, step: int, last: Literal["shift", "pad"] = "shift"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and lengths of sliding windows that cover a whole video.
 
     Windows of `length` snippets start every `step` snippets. Where a tail remains, one more window ends with
     the video: by `shift` it is moved left so that it is full, by `pad` it starts at the next step and is
@@ -72,18 +101,31 @@ def cut_windows(
     if not 1 <= step <= length or num_snippets < 1:
         raise ValueError(f"need 1 <= step <= length and a snippet, not {step=}, {length=}, {num_snippets=}")
     if num_snippets <= length:
-        return [Window(video_id, 0, num_snippets)]
+        return np.array([0]), np.array([num_snippets])
     full = num_snippets - length
-    starts = list(range(0, full + 1, step))
+    starts = np.arange(0, full + 1, step)
     if starts[-1] < full:
-        starts.append(full if last == "shift" else starts[-1] + step)
-    return [Window(video_id, start, min(length, num_snippets - start)) for start in starts]
+        starts = np.append(starts, full if last == "shift" else starts[-1] + step)
+    return starts, np.minimum(length, num_snippets - starts)
 
 
 def visible(
     extent: np.ndarray, segments: np.ndarray, min_visible: float, min_cover: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The instances that a window shows well enough to be asked for.
+    """The instances that a window shows well enough to be asked for: `visible_in_each` of one window.
+
+    Returns:
+        Rows of `segments` that count, `[M]`, and their segments clamped to the window, `[M, 2]` in [0, 1] of
+        it.
+    """
+    _, rows, inside = visible_in_each(np.asarray(extent)[None], segments, min_visible, min_cover)
+    return rows, inside
+
+
+def visible_in_each(
+    extents: np.ndarray, segments: np.ndarray, min_visible: float, min_cover: float | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The instances that each window shows well enough to be asked for.
 
     An instance counts where its part inside the window is at least `min_visible` of its own length
     (the rule of TadTR and of TP²-DETR's released code; 1 keeps only instances wholly inside), or at least
@@ -93,21 +135,34 @@ def visible(
     THUMOS14 is cut at exactly three quarters, and published counts depend on its rounding in seconds.
 
     Args:
-        extent: (start, end) of the window's [0, 1], in any unit.
+        extents: `[W, 2]` (start, end) of the windows' [0, 1], in any unit.
         segments: `[N, 2]` (start, end) in the same unit.
         min_visible: in (0, 1].
         min_cover: in (0, 1], or None for no such rule.
     Returns:
-        Rows of `segments` that count, `[M]`, and their segments clamped to the window, `[M, 2]` in [0, 1] of
-        it.
+        For each pair that counts, by window: the row of the window and of the segment, `[M]` each, and the segment
+        clamped to the window, `[M, 2]` in [0, 1] of it.
     """
-    start, end = extent
-    clamped = segments.clip(start, end)
-    shown = clamped[:, 1] - clamped[:, 0]
+    at_once = max(1, _PAIRS_AT_ONCE // max(1, len(segments)))
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)))]
+    for first in range(0, len(extents), at_once):
+        windows, rows, inside = _visible(extents[first : first + at_once], segments, min_visible, min_cover)
+        found.append((first + windows, rows, inside))
+    windows, rows, inside = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return windows, rows, inside
+
+
+def _visible(
+    extents: np.ndarray, segments: np.ndarray, min_visible: float, min_cover: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    start, end = extents[:, :1, None], extents[:, 1:, None]
+    clamped = segments.clip(start, end)  # [W, N, 2]
+    shown = clamped[..., 1] - clamped[..., 0]
     whole = segments[:, 1] - segments[:, 0]
     # Clamping to a border that the instance touches may round; what is shown whole counts all the same.
     enough = (shown >= min_visible * whole) | (shown >= whole * (1 - 1e-9))
     if min_cover is not None:
-        enough |= shown >= min_cover * (end - start)
-    rows = np.flatnonzero((shown > 0) & enough)
-    return rows, ((clamped[rows] - start) / (end - start)).clip(0, 1)
+        enough |= shown >= min_cover * (end - start)[..., 0]
+    windows, rows = np.nonzero((shown > 0) & enough)
+    start, end = extents[windows, :1], extents[windows, 1:]
+    return windows, rows, ((clamped[windows, rows] - start) / (end - start)).clip(0, 1)

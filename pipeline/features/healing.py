@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parquet, storage
+from pipeline.cluster.resumable import undo_uncommitted
 from pipeline.features.plan_table import rows_that_count
 from pipeline.features.schema import PLAN_SCHEMA, as_plan
 from pipeline.features.store import FeatureStore
@@ -20,6 +21,7 @@ def heal(store: FeatureStore) -> None:
     What was in a damaged file is planned, probed or extracted again by the command that heals.
     """
     storage.remove_partial(store.url)
+    undo_uncommitted(store.folder("features"), store.folder("checkpoint"))
     _read_or_remove(store.folder("failures"), "its videos are probed again")
     tidy_plan(store)
     store.record_index()

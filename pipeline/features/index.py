@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -60,6 +60,8 @@ class StoreIndex(Mapping[str, VideoFeatures]):
     Attributes:
         videos: `[V]` rows of `VIDEOS_SCHEMA`.
         files: URLs of feature files.
+        chunks: `[C]` rows of `CHUNKS_SCHEMA`, those of the video in row `v` from `chunk_starts[v]` to
+            `chunk_starts[v + 1]`.
         duration: `[V]` float64, seconds.
         num_snippets: `[V]` int64, of whole videos.
         complete: `[V]` bool, whether every snippet is stored.
@@ -81,9 +83,9 @@ class StoreIndex(Mapping[str, VideoFeatures]):
         of `chunks`, and likewise `lost`."""
         self.timeline, self.files, self.videos = timeline, tuple(files), videos.combine_chunks()
         self._ids = _whole(videos["video_id"])
-        self._chunks, self._chunk_starts = chunks.combine_chunks(), chunk_starts
+        self.chunks, self.chunk_starts = chunks.combine_chunks(), chunk_starts
         self._lost, self._lost_starts = lost.combine_chunks(), lost_starts
-        columns = {name: self._chunks[name].to_numpy() for name in CHUNKS_SCHEMA.names}
+        columns = {name: self.chunks[name].to_numpy() for name in CHUNKS_SCHEMA.names}
         self._places = tuple(columns.values())
         self.duration = self.videos["duration"].to_numpy()
         self.num_snippets = self.videos["num_snippets"].to_numpy()
@@ -94,7 +96,7 @@ class StoreIndex(Mapping[str, VideoFeatures]):
         )
 
     def __reduce__(self) -> tuple[type["StoreIndex"], tuple[object, ...]]:
-        held = (self.videos, self._chunks, self._chunk_starts, self._lost, self._lost_starts)
+        held = (self.videos, self.chunks, self.chunk_starts, self._lost, self._lost_starts)
         return StoreIndex, (self.timeline, self.files, *held)
 
     def __len__(self) -> int:
@@ -133,7 +135,7 @@ class StoreIndex(Mapping[str, VideoFeatures]):
     def at(self, row: int) -> VideoFeatures:
         """The video in a row of `videos`."""
         video = self.videos.slice(row, 1).to_pylist()[0]
-        places = slice(int(self._chunk_starts[row]), int(self._chunk_starts[row + 1]))
+        places = slice(int(self.chunk_starts[row]), int(self.chunk_starts[row + 1]))
         chunks = zip(*(column[places].tolist() for column in self._places), strict=True)
         lost = self._lost_rows(int(self._lost_starts[row]), int(self._lost_starts[row + 1]))
         return VideoFeatures(
@@ -165,9 +167,9 @@ class StoreIndex(Mapping[str, VideoFeatures]):
 
     def only(self, rows: np.ndarray) -> "StoreIndex":
         """The index of the videos in these rows, rising, and of nothing else."""
-        chunks, chunk_starts = _runs(self._chunk_starts, rows)
+        chunks, chunk_starts = _runs(self.chunk_starts, rows)
         lost, lost_starts = _runs(self._lost_starts, rows)
-        places = self._chunks.take(chunks)
+        places = self.chunks.take(chunks)
         used, file = np.unique(places["file"].to_numpy(), return_inverse=True)
         places = places.set_column(2, CHUNKS_SCHEMA.field("file"), pa.array(file, pa.int32()))
         return StoreIndex(
@@ -200,6 +202,28 @@ class StoreIndex(Mapping[str, VideoFeatures]):
 
     def _lost_rows(self, start: int, stop: int) -> list[dict[str, Any]]:
         return self._lost.slice(start, stop - start).to_pylist() if stop > start else []
+
+
+class IndexedVideos(Sequence[VideoFeatures]):
+    """Some videos of an index, in the order of its rows; each is made when it is asked for."""
+
+    def __init__(self, index: StoreIndex, rows: np.ndarray) -> None:
+        """Of `[N]` rows of `index`."""
+        self._index, self._rows = index, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> VideoFeatures: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "IndexedVideos": ...
+
+    def __getitem__(self, place: int | slice) -> "VideoFeatures | IndexedVideos":
+        if isinstance(place, slice):
+            return IndexedVideos(self._index, self._rows[place])
+        return self._index.at(int(self._rows[place]))
 
 
 def _failure(video_id: str, lost: list[dict[str, Any]]) -> Failure:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import ray.data
 
-from pipeline.cluster.resumable import write_resumably
+from pipeline import parquet, storage
+from pipeline.cluster.resumable import rows_a_task, write_resumably
 from pipeline.cluster.tally import Tally, followed
 from pipeline.features.amounts import seconds_in, videos_in
 from pipeline.features.schema import FEATURES_SCHEMA
@@ -14,6 +15,7 @@ from pipeline.progress import Progress
 
 # A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
 _LEAST_FILES = 64
+_PENDING = "pending"  # of a store, while a job writes features: the plan rows that it does
 
 
 def write_features(
@@ -25,25 +27,28 @@ def write_features(
     rows_per_task: int,
     pending: pa.Table,
     retry_failed: bool,
-    source: str | None = None,
 ) -> None:
     """Turn the rows of a store's plan that are still to do into rows of its features, each exactly once.
+
+    The store has been healed, so that its index tells what is to do.
 
     Args:
         store: a store with a plan.
         transform: plan rows to rows of `FEATURES_SCHEMA`; its last stage adds to the tally.
         chunk_snippets: snippets of a whole chunk.
         shard_mb: MiB that a file aims for.
-        rows_per_task: consecutive rows that a task of `transform`'s first stage gets.
-        pending: the plan rows to do, for the progress.
+        rows_per_task: consecutive rows that a task of `transform`'s first stage gets at least.
+        pending: the plan rows to do, with whatever columns the transform wants besides.
         retry_failed: do rows with an error again.
-        source: URL of a folder with plan rows, and columns of the transform's own, to read instead of the plan.
     """
     spec = store.spec
     row_bytes = chunk_snippets * spec.dim * 2
+    # Ray reads what is left, and not the whole plan of an archive that grows by little.
+    source = store.folder(_PENDING)
+    parquet.write_table(storage.join(source, "rows.parquet"), pending)
     with followed(_progress(store, pending)) as tally:
         write_resumably(
-            source=source or store.folder("plan"),
+            source=source,
             transform=lambda rows: transform(rows, tally),
             target=store.folder("features"),
             checkpoint=store.folder("checkpoint"),
@@ -55,10 +60,11 @@ def write_features(
                 1, min(int(shard_mb * 2**20) // row_bytes, -(-pending.num_rows // _LEAST_FILES))
             ),
             row_bytes=row_bytes,
-            rows_per_task=rows_per_task,
+            rows_per_task=rows_a_task(rows_per_task, pending.num_rows),
             redo=store.redo(retry_failed),
             there=store.feature_files,
         )
+    storage.remove(source)
 
 
 def _progress(store: FeatureStore, pending: pa.Table) -> Progress:

@@ -12,6 +12,7 @@ from pipeline.detector.settings import MergeConfig, WindowConfig
 from pipeline.detector.trained import load_trained
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind, join_error
+from pipeline.features.places import index_of
 from pipeline.features.store import FeatureStore
 from pipeline.features.video_features import VideoFeatures
 from pipeline.inference.settings import DetectConfig
@@ -43,20 +44,21 @@ class DetectorActor:
         self.tally = tally
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Table of `PREDICTIONS_SCHEMA`, one row for each row of `batch` (`video_id`), in order."""
-        videos = [self.store.index()[video_id] for video_id in batch["video_id"].to_pylist()]
-        outcomes = self._outcomes(videos)
+        """Table of `PREDICTIONS_SCHEMA`, one row for each row of `batch` (`PLACES_SCHEMA`), in order."""
+        index = index_of(batch, self.store.spec.timeline)
+        videos = [index[video_id] for video_id in batch["video_id"].to_pylist()]
+        outcomes = self._outcomes(videos, self.store.knowing(index))
         failed = [outcome.video_id for outcome in outcomes if outcome.error]
         self.tally.add(len(videos), sum(video.duration for video in videos), failed)
         return predictions_table(outcomes, self.trained.info.labels)
 
-    def _outcomes(self, videos: Sequence[VideoFeatures]) -> list[VideoOutcome]:
+    def _outcomes(self, videos: Sequence[VideoFeatures], store: FeatureStore) -> list[VideoOutcome]:
         """Together where all goes well, else one by one, so that a bad video takes no other with it."""
         try:
             found = detect_videos(
                 self.trained.detector,
                 videos,
-                FeatureCache(self.store, self.config.cache_mb),
+                FeatureCache(store, self.config.cache_mb),
                 windows=self.windows,
                 merge=self.merge,
                 batch_size=self.config.batch_size,
@@ -73,7 +75,7 @@ class DetectorActor:
                     else FailureKind.DETECTOR_ERROR
                 )
                 return [VideoOutcome(videos[0].video_id, error=join_error(kind, _one_line(error)))]
-            return [outcome for video in videos for outcome in self._outcomes([video])]
+            return [outcome for video in videos for outcome in self._outcomes([video], store)]
 
 
 def _one_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 <out>/provenance.json   what made it: a folder belongs to one checkpoint and one set of settings
 <out>/detector/         what made them: a copy of the checkpoint, without what only training needs
-<out>/plan/             one row a video to be predicted
+<out>/plan/             one row a video that the last run had to predict, with the places of its features
 <out>/predictions/      one row a video, with all its segments
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parquet, storage
+from pipeline.cluster.resumable import undo_uncommitted
 from pipeline.detector.settings import MergeConfig
 from pipeline.differences import differences
 from pipeline.errors import InputError
@@ -40,7 +41,6 @@ _FLATTENED = "flattened.json"
 _OUTCOMES_SCHEMA = pa.schema(
     [pa.field("video_id", pa.string(), nullable=False), pa.field("error", pa.string())]
 )
-_PLAN_SCHEMA = pa.schema([pa.field("video_id", pa.string(), nullable=False)])
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class PredictionFolder:
     def heal(self) -> None:
         """Remove what earlier runs left half-written or damaged; its videos are predicted again."""
         storage.remove_partial(self.url)
+        undo_uncommitted(self.folder("predictions"), self.folder("checkpoint"))
         for name in ("predictions", "segments"):
             for url in parquet.list_parquet(self.folder(name)):
                 try:
@@ -124,23 +125,23 @@ class PredictionFolder:
                     logger.warning("%s: damaged; it is made again", url)
                     storage.remove(url)
 
-    def outcomes(self) -> dict[str, str | None]:
-        """Every predicted video with its error, None where all went well.
+    def outcomes(self) -> pa.Table:
+        """Every predicted video (`video_id`) with its `error`, null where all went well.
 
         A video that was tried again has two rows, and the good one counts.
         """
-        outcomes: dict[str, str | None] = {}
-        for url in parquet.list_parquet(self.folder("predictions")):
-            rows = parquet.read_table(url, columns=["video_id", "error"]).to_pylist()
-            for row in rows:
-                if outcomes.get(row["video_id"], "") is not None:
-                    outcomes[row["video_id"]] = row["error"]
-        return outcomes
+        files = parquet.list_parquet(self.folder("predictions"))
+        tables = [parquet.read_table(url, columns=_OUTCOMES_SCHEMA.names) for url in files]
+        together = pa.concat_tables([_OUTCOMES_SCHEMA.empty_table(), *tables])
+        good = pc.is_null(together["error"]).to_numpy()
+        # Of rows with errors the last counts.
+        order = np.concatenate([np.flatnonzero(good), np.flatnonzero(~good)[::-1]])
+        _, first = np.unique(_codes(together["video_id"])[order], return_index=True)
+        return together.take(np.sort(order[first]))
 
-    def write_plan(self, video_ids: Sequence[str]) -> None:
-        """Replace `plan/` by these videos."""
-        table = pa.table({"video_id": video_ids}, schema=_PLAN_SCHEMA)
-        parquet.write_table(storage.join(self.folder("plan"), "videos.parquet"), table)
+    def write_plan(self, videos: pa.Table) -> None:
+        """Replace `plan/` by these videos, rows of `PLACES_SCHEMA`."""
+        parquet.write_table(storage.join(self.folder("plan"), "videos.parquet"), videos)
 
     def lacks_segments(self) -> bool:
         """Whether `segments/` may not tell all that is in `predictions/`, or some of it twice."""
@@ -209,8 +210,12 @@ def _first_of_each(tables: Sequence[pa.Table]) -> list[np.ndarray]:
     """For each table (`video_id`, `error`) its rows, `[N]` bool, that hold the first prediction of their video."""
     together = pa.concat_tables([_OUTCOMES_SCHEMA.empty_table(), *tables])
     good = np.flatnonzero(pc.is_null(together["error"]).to_numpy())
-    codes = together["video_id"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    _, first = np.unique(codes[good], return_index=True)
+    _, first = np.unique(_codes(together["video_id"])[good], return_index=True)
     counts = np.zeros(together.num_rows, dtype=bool)
     counts[good[first]] = True
     return np.split(counts, np.cumsum([table.num_rows for table in tables])[:-1])
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """The same small number for the same text."""
+    return column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)

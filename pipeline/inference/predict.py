@@ -3,10 +3,13 @@
 import logging
 import time
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import ray.data
 
 from pipeline.cluster.needs import Need, check_needs, needs_of
-from pipeline.cluster.resumable import write_resumably
+from pipeline.cluster.resumable import rows_a_task, write_resumably
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally, followed
 from pipeline.detector.checkpoint import CheckpointInfo, copy_to_predict
@@ -19,6 +22,8 @@ from pipeline.detector.trained import (
 )
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind, split_error
+from pipeline.features.index import StoreIndex
+from pipeline.features.places import places_of
 from pipeline.features.store import FeatureStore
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
@@ -72,27 +77,28 @@ def _predict(
         ),
     )
     mark_begun(out.url)
-    unusable = _unusable(store)
-    complete = [video_id for video_id in store.index() if video_id not in unusable]
+    unusable, index = _unusable(store), store.index()
+    complete = int(index.complete.sum())
     if not complete:
         raise InputError(
             f"store={config.store}: has no complete video ({len(unusable)} incomplete); run extract"
         )
     out.heal()
-    before = out.outcomes()
-    lost = frozenset(video_id for video_id in complete if before.get(video_id))
-    redo = lost if config.retry_failed else frozenset()
-    pending = [video_id for video_id in complete if video_id not in before or video_id in redo]
+    done, lost = _standing(index, out.outcomes())
+    todo = ~done if config.retry_failed else ~done & ~lost
+    pending = index.only(np.flatnonzero(index.complete & todo))
+    redo = frozenset(index.ids(index.complete & todo & lost).to_pylist())
+    kept_lost = int((index.complete & lost & ~todo).sum())
     logger.info(
         "%d videos in %s: %d to predict with %s, %d done, %d lost before, %d incomplete in the store",
-        len(complete) + len(unusable), config.store, len(pending), info.url,
-        len(complete) - len(pending) - len(lost - redo), len(lost - redo), len(unusable),
+        complete + len(unusable), config.store, len(pending), info.url,
+        complete - len(pending) - kept_lost, kept_lost, len(unusable),
     )  # fmt: skip
     started = time.monotonic()
     if pending:
         connect(config.ray)
         check_needs([_need(config.detect)])
-        out.write_plan(complete)
+        out.write_plan(places_of(pending))
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
         _run_graph(config, out.folder("detector"), windows, store, out, pending, redo)
@@ -101,22 +107,21 @@ def _predict(
         with phase("writing the segment tables"):
             out.write_segments()
     outcomes = out.outcomes()
-    has_results = out.write_results(
-        config.results, [each for each, error in outcomes.items() if error is None]
-    )
-    failed = [_failure(store, video_id, error) for video_id in complete if (error := outcomes[video_id])]
+    good = outcomes.filter(outcomes["error"].is_null())
+    has_results = out.write_results(config.results, good["video_id"].to_pylist())
+    failed = _failures(index, outcomes)
     failures = [*failed, *unusable.values()]
     out.write_failures(failures)
-    videos = len(complete) + len(unusable)
+    videos = complete + len(unusable)
     mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
-    done = sum(outcomes[video_id] is None for video_id in pending)
-    hours = sum(store.index()[video_id].duration for video_id in pending) / 3600
+    done_now = int(pc.is_in(pending.videos["video_id"], good["video_id"]).to_numpy().sum())
+    hours = float(pending.duration.sum()) / 3600
     return Summary(
         job="predict",
         unit="videos",
         total=videos,
-        done=done,
-        already_done=videos - done - len(failures),
+        done=done_now,
+        already_done=videos - done_now - len(failures),
         skipped=len(unusable),
         failed=len(failed),
         outputs={
@@ -153,10 +158,10 @@ def _run_graph(
     windows: WindowConfig,
     store: FeatureStore,
     out: PredictionFolder,
-    pending: list[str],
+    pending: StoreIndex,
     redo: frozenset[str],
 ) -> None:
-    """The Ray Data graph from video ids to prediction rows."""
+    """The Ray Data graph from videos with the places of their features to prediction rows."""
     detect, merge = config.detect, out.provenance.merge
 
     def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
@@ -171,8 +176,7 @@ def _run_graph(
         )
 
     videos = store.index()
-    hours = sum(video.duration for video in videos.values()) / 3600
-    hours_left = sum(videos[video_id].duration for video_id in pending) / 3600
+    hours, hours_left = (float(each.duration.sum()) / 3600 for each in (videos, pending))
     progress = Progress(
         "videos", len(videos), done=len(videos) - len(pending), hours=hours, hours_done=hours - hours_left
     )
@@ -186,7 +190,7 @@ def _run_graph(
             schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
             rows_per_file=max(1, min(_MOST_ROWS, len(pending) // _LEAST_FILES)),
             row_bytes=merge.window_top_k * _BYTES_PER_DETECTION,
-            rows_per_task=detect.videos_per_task,
+            rows_per_task=rows_a_task(detect.videos_per_task, len(pending)),
             redo=redo,
             there=out.names("predictions"),
         )
@@ -194,6 +198,7 @@ def _run_graph(
 
 def _unusable(store: FeatureStore) -> dict[str, Failure]:
     """The store's videos that cannot be predicted, by id; they are looked at anew by every run."""
+    index = store.index()
     found = {
         row["video_id"]: Failure(
             row["video_id"],
@@ -203,22 +208,35 @@ def _unusable(store: FeatureStore) -> dict[str, Failure]:
             f"{row['kind']}: {row['message']}",
         )
         for row in store.failures().to_pylist()
-        if row["video_id"] not in store.index()
+        if row["video_id"] not in index
     }
-    for video in store.index().values():
-        if not video.complete:
-            stored = video.stored(0, video.num_snippets)
-            reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
-            found[video.video_id] = Failure(
-                video.video_id,
-                video.uri,
-                "predict",
-                FailureKind.MISSING_FEATURES,
-                f"{stored} of {video.num_snippets} snippets are stored{reason}",
-            )
+    for video in map(index.at, np.flatnonzero(~index.complete).tolist()):
+        stored = video.stored(0, video.num_snippets)
+        reason = f" ({video.failure.kind}: {video.failure.message})" if video.failure else ""
+        found[video.video_id] = Failure(
+            video.video_id,
+            video.uri,
+            "predict",
+            FailureKind.MISSING_FEATURES,
+            f"{stored} of {video.num_snippets} snippets are stored{reason}",
+        )
     return found
 
 
-def _failure(store: FeatureStore, video_id: str, error: str) -> Failure:
-    kind, message = split_error(error)
-    return Failure(video_id, store.index()[video_id].uri, "predict", kind, message)
+def _standing(index: StoreIndex, outcomes: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Which videos of the store are predicted, and which have failed: two arrays `[V]` bool."""
+    done, lost = np.zeros((2, len(index)), dtype=bool)
+    rows, has_error = index.find(outcomes["video_id"]), outcomes["error"].is_valid().to_numpy()
+    done[rows[(rows >= 0) & ~has_error]] = True
+    lost[rows[(rows >= 0) & has_error]] = True
+    return done, lost
+
+
+def _failures(index: StoreIndex, outcomes: pa.Table) -> list[Failure]:
+    """The complete videos of the store whose prediction has failed, by id."""
+    lost = outcomes.filter(outcomes["error"].is_valid())
+    lost = lost.filter(pa.array(index.has_all(lost["video_id"]))).sort_by("video_id")
+    return [
+        Failure(video_id, index[video_id].uri, "predict", *split_error(error))
+        for video_id, error in zip(lost["video_id"].to_pylist(), lost["error"].to_pylist(), strict=True)
+    ]

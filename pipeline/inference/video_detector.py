@@ -1,9 +1,10 @@
 """A trained detector and what made its features, in this process: videos in, segments out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -23,6 +24,7 @@ from pipeline.failures import Failure, FailureKind
 from pipeline.features.extraction.here import LocalExtractor
 from pipeline.features.extraction.settings import StagesConfig
 from pipeline.features.extraction.stages import describe
+from pipeline.features.index import IndexedVideos
 from pipeline.features.recipe import Recipe
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
@@ -138,7 +140,7 @@ class VideoDetector:
             failure = _failure_of(store, source.video_id)
             if failure is not None:
                 raise VideoLostError(failure)
-            return self._detect(store, store.index().values())
+            return self._detect(store, list(store.index().values()))
 
     def detect_stored(self, store: FeatureStore) -> pa.Table:
         """The segments of all complete videos of a store, by video, best first.
@@ -146,12 +148,13 @@ class VideoDetector:
         Raises InputError where its features are others than the detector's.
         """
         check_features(self.info, store.spec, store.url, insist=False)
-        return self._detect(store, [video for video in store.index().values() if video.complete])
+        index = store.index()
+        return self._detect(store, IndexedVideos(index, np.flatnonzero(index.complete)))
 
-    def _detect(self, store: FeatureStore, videos: Iterable[VideoFeatures]) -> pa.Table:
+    def _detect(self, store: FeatureStore, videos: Sequence[VideoFeatures]) -> pa.Table:
         found = detect_videos(
             self.trained.detector,
-            list(videos),
+            videos,
             FeatureCache(store, _CACHE_MB),
             windows=self.windows,
             merge=self.merge,

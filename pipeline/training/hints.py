@@ -99,7 +99,7 @@ def _window_seconds(video: VideoFeatures, windows: WindowConfig) -> float:
 
 
 def _classes(plan: TrainingPlan) -> Iterable[str]:
-    shown = {int(label) for window in plan.windows for label in window.labels}
+    shown = set(np.unique(plan.windows.labels).tolist())
     missing = [label for index, label in enumerate(plan.labels) if index not in shown]
     tested = set()
     if plan.validation is not None:
@@ -126,7 +126,7 @@ def _names(labels: Sequence[str]) -> str:
 
 
 def _features(plan: TrainingPlan) -> Iterable[str]:
-    if reason := why_constant(plan.store, [video.video_id for video in plan.videos]):
+    if reason := why_constant(plan.store, plan.windows.video_ids.to_pylist()):
         yield (
             f"store={plan.config.store}: features {reason}, so nothing can be learned from them; extract them with "
             "other backbone.weights, or look at the files that they were imported from"

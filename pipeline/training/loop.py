@@ -4,6 +4,7 @@ import logging
 from typing import TypedDict
 
 import numpy as np
+import ray
 import ray.train.torch
 import torch
 from ray.train.collective import broadcast_from_rank_zero
@@ -40,9 +41,14 @@ from pipeline.training.workers import Workers
 
 
 class LoopConfig(TypedDict):
-    """What Ray Train hands to each worker."""
+    """What Ray Train hands to each worker.
 
-    plan: TrainingPlan
+    Attributes:
+        plan: a reference to the `TrainingPlan`, whose columns the workers of a node share.
+        standings: where the first worker tells how it goes.
+    """
+
+    plan: ray.ObjectRef
     standings: Queue
 
 
@@ -51,7 +57,7 @@ def train_worker(loop: LoopConfig) -> str | None:
 
     Returns what went wrong where the run has diverged: an exception would make Ray try the same again.
     """
-    plan = loop["plan"]
+    plan: TrainingPlan = ray.get(loop["plan"])
     logging.getLogger().setLevel(logging.WARNING)
     be_patient()
     torch.set_num_threads(max(1, int(plan.config.cpus_per_worker)))

@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.one_class import as_one_class
 from pipeline.annotations.read import read_subset
 from pipeline.errors import InputError
 from pipeline.failures import Failure
 from pipeline.features.failures import lost_videos
+from pipeline.features.index import IndexedVideos, StoreIndex
 from pipeline.features.recipe import read_recipe
 from pipeline.features.store import FeatureStore
-from pipeline.features.video_features import VideoFeatures
 from pipeline.training.settings import TrainConfig
-from pipeline.training.targets import LabelledWindow, label_windows
+from pipeline.training.targets import LabelledWindows, label_windows
 from pipeline.training.validation import ValidationSet
 
 logger = logging.getLogger(__name__)
@@ -27,7 +31,7 @@ class TrainingPlan:
 
     Attributes:
         config: the resolved settings, URLs absolute.
-        store: the features.
+        store: the features, with an index of the videos of this plan.
         videos: the training videos, complete in the store.
         windows: the training windows with their targets.
         truth: the training subset.
@@ -39,8 +43,8 @@ class TrainingPlan:
 
     config: TrainConfig
     store: FeatureStore
-    videos: tuple[VideoFeatures, ...]
-    windows: tuple[LabelledWindow, ...]
+    videos: IndexedVideos
+    windows: LabelledWindows
     truth: Annotations
     labels: tuple[str, ...]
     validation: ValidationSet | None
@@ -59,49 +63,57 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
     truth = read_subset(dataset, dataset.train_subset)
     if config.class_agnostic:
         truth = as_one_class(truth, deduplicate=config.deduplicate)
-    videos = _usable(truth, store, dataset.train_subset)
-    if not videos:
+    index = store.index()
+    rows = _usable(truth, index, dataset.train_subset)
+    if not len(rows):
         raise InputError(_nothing_in_common(truth, store, config))
-    windows = label_windows(videos, truth, config.windows)
-    logger.info("%d training windows with %d targets", len(windows), sum(len(w.labels) for w in windows))
-    if not any(len(window.labels) for window in windows):
+    windows = label_windows(IndexedVideos(index, rows), truth, config.windows)
+    logger.info("%d training windows with %d targets", len(windows), len(windows.labels))
+    if not len(windows.labels):
         raise InputError(
             f"dataset.annotations={dataset.annotations}: no training window shows an action; look at "
             "dataset.train_subset, windows.length and windows.min_visible"
         )
-    validation = _validation_set(config, store, truth.labels) if config.validate_every else None
+    to_validate = _to_validate(config, index) if config.validate_every else None
+    lost = tuple(_lost(store, [truth] if to_validate is None else [truth, to_validate[0]]))
+    # Workers get the places of these videos, and need none of the others'.
+    held = rows if to_validate is None else np.union1d(rows, to_validate[1])
+    index = index.only(held)
+    validation = None
+    if to_validate is not None:
+        validated = IndexedVideos(index, np.searchsorted(held, to_validate[1]))
+        validation = ValidationSet(validated, to_validate[0], truth.labels)
     return TrainingPlan(
         config=config,
-        store=store,
-        videos=tuple(videos),
-        windows=tuple(windows),
+        store=store.knowing(index),
+        videos=IndexedVideos(index, np.searchsorted(held, rows)),
+        windows=windows,
         truth=truth,
         labels=truth.labels,
         validation=validation,
         recipe=read_recipe(store.url),
-        lost=tuple(_lost(store, [truth, validation.truth] if validation else [truth])),
+        lost=lost,
     )
 
 
-def _validation_set(
-    config: TrainConfig, store: FeatureStore, labels: tuple[str, ...]
-) -> ValidationSet | None:
+def _to_validate(config: TrainConfig, index: StoreIndex) -> tuple[Annotations, np.ndarray] | None:
+    """The truth of the test subset, and the rows of its videos in the index; None where there is none of them."""
     dataset = config.dataset
     truth = read_subset(dataset, dataset.test_subset, raw=True)
-    videos = _usable(truth, store, dataset.test_subset)
-    if not videos:
+    rows = _usable(truth, index, dataset.test_subset)
+    if not len(rows):
         logger.warning("no video of subset %s is in the store, so nothing is validated", dataset.test_subset)
         return None
-    return ValidationSet(tuple(videos), truth, labels)
+    return truth, rows
 
 
-def _usable(truth: Annotations, store: FeatureStore, subset: str) -> list[VideoFeatures]:
-    """The annotated videos that are complete in the store, by id."""
-    index = store.index()
-    annotated = sorted(truth.videos["video_id"].to_pylist())
-    absent = [video_id for video_id in annotated if video_id not in index]
-    incomplete = [video_id for video_id in annotated if video_id in index and not index[video_id].complete]
-    usable = [index[video_id] for video_id in annotated if video_id in index and index[video_id].complete]
+def _usable(truth: Annotations, index: StoreIndex, subset: str) -> np.ndarray:
+    """The rows of the annotated videos that are complete in the store, by id."""
+    annotated = truth.videos["video_id"].take(pc.sort_indices(truth.videos["video_id"]))
+    rows = index.find(annotated)
+    there, complete = rows >= 0, index.has_all(annotated)
+    usable = rows[complete]
+    absent, incomplete = annotated.filter(pa.array(~there)), annotated.filter(pa.array(there & ~complete))
     logger.info(
         "subset %s: %d of %d annotated videos are usable; the store lacks %d%s and has %d incomplete%s",
         subset,
@@ -117,14 +129,17 @@ def _usable(truth: Annotations, store: FeatureStore, subset: str) -> list[VideoF
 
 def _lost(store: FeatureStore, truths: Sequence[Annotations]) -> list[Failure]:
     """The annotated videos of which the store knows that they, or parts of them, are lost."""
-    index = store.index()
-    annotated = {video_id for truth in truths for video_id in truth.videos["video_id"].to_pylist()}
-    missing = sorted(one for one in annotated if one not in index or not index[one].complete)
+    annotated = pc.unique(
+        pa.chunked_array(
+            [chunk for truth in truths for chunk in truth.videos["video_id"].chunks], pa.string()
+        )
+    )
+    missing = sorted(annotated.filter(pa.array(~store.index().has_all(annotated))).to_pylist())
     return lost_videos(store, missing) if missing else []
 
 
-def _example(video_ids: list[str]) -> str:
-    return f" (such as {video_ids[0]})" if video_ids else ""
+def _example(video_ids: pa.ChunkedArray) -> str:
+    return f" (such as {video_ids[0].as_py()})" if len(video_ids) else ""
 
 
 def _nothing_in_common(truth: Annotations, store: FeatureStore, config: TrainConfig) -> str:

@@ -1,8 +1,10 @@
 """Ray Train set up for a run."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
+import ray
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util.queue import Queue
@@ -30,7 +32,7 @@ def build_trainer(plan: TrainingPlan, standings: Queue, scratch: str) -> TorchTr
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     return _Trainer(
         train_worker,
-        train_loop_config={"plan": plan, "standings": standings},
+        train_loop_config={"plan": ray.put(replace(plan, lost=())), "standings": standings},
         scaling_config=ScalingConfig(
             num_workers=config.workers,
             use_gpu=config.gpus_per_worker > 0,

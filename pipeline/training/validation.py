@@ -1,5 +1,6 @@
 """det-mAP of a detector in training, by the same windows, merging, truth and metric as `predict` and `evaluate`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ class ValidationSet:
         labels: the names of the detector's classes.
     """
 
-    videos: tuple[VideoFeatures, ...]
+    videos: Sequence[VideoFeatures]
     truth: Annotations
     labels: tuple[str, ...]
 

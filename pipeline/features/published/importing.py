@@ -4,13 +4,14 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray.data
 
-from pipeline import parquet, storage
+from pipeline import storage
 from pipeline.annotations.read import read_annotations
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.runtime import connect
@@ -49,7 +50,6 @@ logger = logging.getLogger(__name__)
 # More rows than any plan has.
 _ALL_ROWS = 2**31 - 1
 _MISSING = "missing.txt"
-_PLACED = "import"  # of a store, while an import goes on: the plan with places
 
 
 def import_features(config: ImportFeaturesConfig) -> Summary:
@@ -60,7 +60,6 @@ def import_features(config: ImportFeaturesConfig) -> Summary:
     name = _network_name(config)
     facts, annotated = _read_facts(config)
     with hold(config.store, "store", "import_features", config.force):
-        connect(config.ray)
         return _import(config, name, facts, annotated)
 
 
@@ -79,6 +78,7 @@ def _import(
     logger.info("%.2f hours of video, %d chunks to import", hours, pending.num_rows)
     started, written = time.monotonic(), store
     if pending.num_rows:
+        connect(config.ray)
         _run_graph(config, store, rule, videos, pending)
         written = FeatureStore(store.url)
         written.record_index()
@@ -124,9 +124,10 @@ def _read_facts(config: ImportFeaturesConfig) -> tuple[dict[str, VideoFacts], fr
 def _list_videos(
     config: ImportFeaturesConfig, rule: ArrayRule
 ) -> tuple[list[PublishedVideo], dict[Place, PublishedShape]]:
-    listings = {"source": list_source("source", config.source, rule, _limits(config))}
+    listed = partial(list_source, rule=rule, limits=_limits(config), before_ray=partial(connect, config.ray))
+    listings = {"source": listed("source", config.source)}
     if config.second_source is not None:
-        listings["second_source"] = list_source("second_source", config.second_source, rule, _limits(config))
+        listings["second_source"] = listed("second_source", config.second_source)
     videos, passed_over = match_videos(listings, Naming(config.id_pattern, config.strip_prefix))
     if any(sum(place is not None and place.streamed for place in video.places) > 1 for video in videos):
         raise InputError(
@@ -176,7 +177,7 @@ def _plan(
     if there is not None:
         heal(there)
         new = _unknown(config, there, videos)
-    shapes = probe_shapes(new, shapes, rule, _limits(config))
+    shapes = probe_shapes(new, shapes, rule, _limits(config), partial(connect, config.ray))
     held = there.spec.preprocessing.get("widths", [there.spec.dim]) if there else None
     widths = usual_widths(new, shapes, held)
     if widths is None:
@@ -231,9 +232,6 @@ def _run_graph(
 ) -> None:
     """The Ray Data graph from plan rows to feature rows."""
     spec = store.spec
-    # Each row says where its features lie, for a task that knew all places would grow with the archive.
-    source = store.folder(_PLACED)
-    parquet.write_table(storage.join(source, "rows.parquet"), placed_rows(pending, videos))
     # A compressed tar is walked once, so a single task must know all that is wanted of it.
     in_one_task = any(place is not None and place.streamed for video in videos for place in video.places)
 
@@ -251,11 +249,10 @@ def _run_graph(
         chunk_snippets=config.chunk_snippets,
         shard_mb=config.shard_mb,
         rows_per_task=_ALL_ROWS if in_one_task else config.read.chunks_per_task,
-        pending=pending,
+        # Each row says where its features lie, for a task that knew all places would grow with the archive.
+        pending=placed_rows(pending, videos),
         retry_failed=config.retry_failed,
-        source=source,
     )
-    storage.remove(source)
 
 
 def _record_missing(store: FeatureStore, missing: list[str]) -> None:

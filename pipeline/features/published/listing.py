@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -90,7 +90,13 @@ class Listing:
     files: dict[Place, storage.StoredFile] = field(default_factory=dict)
 
 
-def list_source(name: str, source: str, rule: ArrayRule, limits: Limits = DEFAULT_LIMITS) -> Listing:
+def list_source(
+    name: str,
+    source: str,
+    rule: ArrayRule,
+    limits: Limits = DEFAULT_LIMITS,
+    before_ray: Callable[[], None] | None = None,
+) -> Listing:
     """The arrays of one source; needs a running Ray where that is an archive.
 
     A folder is searched for array files at any depth, each of one video; so is an archive, and so are the files and
@@ -102,6 +108,7 @@ def list_source(name: str, source: str, rule: ArrayRule, limits: Limits = DEFAUL
         source: its value.
         rule: how the shapes of a compressed tar's arrays are to be read.
         limits: what it may cost to read one of its files.
+        before_ray: is called where Ray is needed, before that.
     Raises:
         InputError: nothing there, no array in it, or a damaged archive.
     """
@@ -111,6 +118,8 @@ def list_source(name: str, source: str, rule: ArrayRule, limits: Limits = DEFAUL
     found: list[_Found] = [
         (posixpath.relpath(url, root), Place(url), None) for url in urls if not is_archive(url)
     ]
+    if archives and before_ray:
+        before_ray()
     for listed in run_batches(partial(_list_archives, rule=rule, limits=limits), archives, 1, _LIST_CPUS):
         found += listed
     if urls == [storage.absolute(source)] and not archives:

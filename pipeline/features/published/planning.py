@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,12 +59,18 @@ def probe_shapes(
     known: Mapping[Place, PublishedShape],
     rule: ArrayRule,
     limits: Limits = DEFAULT_LIMITS,
+    before_ray: Callable[[], None] | None = None,
 ) -> dict[Place, PublishedShape]:
-    """The shapes of all arrays of `videos`, in parallel; those `known` are taken as they are."""
+    """The shapes of all arrays of `videos`, in parallel; those `known` are taken as they are.
+
+    `before_ray` is called where Ray is needed, before that.
+    """
     places = [place for video in videos for place in video.places if place is not None]
     shapes = {place: known[place] for place in places if place in known}
     unknown = sorted((place for place in places if place not in shapes), key=str)
     if unknown:
+        if before_ray:
+            before_ray()
         logger.info("looking into %d new arrays", len(unknown))
     for found in run_batches(
         partial(_probe, rule=rule, limits=limits), unknown, _ARRAYS_PER_TASK, _PROBE_CPUS

@@ -45,7 +45,8 @@ def test_a_video_tried_again_counts_by_its_good_row(folder: PredictionFolder) ->
     )
     put(folder, "a", VideoOutcome("v", FOUND))
     put(folder, "c", VideoOutcome("x", error="crash: b"))
-    assert folder.outcomes() == {"v": None, "w": None, "x": "crash: b"}
+    outcomes = folder.outcomes().sort_by("video_id").to_pydict()
+    assert outcomes == {"video_id": ["v", "w", "x"], "error": [None, None, "crash: b"]}
     folder.write_segments()
     assert segments(folder) == {"a.parquet": ["v"], "b.parquet": ["w"], "c.parquet": []}
 
@@ -68,7 +69,7 @@ def test_segments_of_files_that_are_gone_go_too(folder: PredictionFolder) -> Non
 
 def test_another_provenance_is_refused_with_the_difference(folder: PredictionFolder) -> None:
     moved = dataclasses.replace(PROVENANCE, checkpoint="/elsewhere")
-    assert PredictionFolder(folder.url, moved).outcomes() == {}
+    assert PredictionFolder(folder.url, moved).outcomes().num_rows == 0
     other = dataclasses.replace(PROVENANCE, window_step=8, merge=MergeConfig(nms_tiou=0.5))
     with pytest.raises(InputError, match=r"merge\.nms_tiou was 0\.4, is 0\.5; window_step was 16, is 8"):
         PredictionFolder(folder.url, other)

@@ -1,6 +1,7 @@
 """Targets of training windows, with classes and without."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.annotations.one_class import as_one_class
 from pipeline.detector.settings import WindowConfig
+from pipeline.detector.windows import video_windows, visible
 from pipeline.features.timeline import Timeline
 from pipeline.features.video_features import VideoFeatures
 from pipeline.training.targets import label_windows
@@ -115,7 +117,7 @@ def test_a_rescaled_video_keeps_its_actions_in_parts_of_the_video() -> None:
 
 def test_an_action_that_fills_a_window_counts_on_demand() -> None:
     truth = annotations([("v", 3, 40, "a")])
-    assert label_windows([video("v", 40)], truth, CONFIG) == []
+    assert len(label_windows([video("v", 40)], truth, CONFIG)) == 0
     filled = label_windows([video("v", 40)], truth, CONFIG.model_copy(update={"min_window_cover": 0.7}))
     assert [item.window.start for item in filled] == [0, 5, 10, 15, 20, 25, 30]
     np.testing.assert_allclose([item.segments[0] for item in filled], [[0.3, 1], *[[0, 1]] * 6])
@@ -124,3 +126,54 @@ def test_an_action_that_fills_a_window_counts_on_demand() -> None:
 def test_steps_longer_than_a_window_are_refused() -> None:
     with pytest.raises(ValueError, match="train_step"):
         WindowConfig(length=10, train_step=11, test_step=5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"keep_empty": True}, {"min_window_cover": 0.6}, {"ends_early": True}, {"mode": "whole"},
+        {"mode": "rescale"}, {"train_last": "pad"},
+    ],
+)  # fmt: skip
+def test_columns_hold_what_each_window_shows_by_itself(changes: dict[str, object]) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"v{number}" for number in range(12)]
+    videos = [video(name, int(rng.integers(1, 70))) for name in names]
+    instances = [
+        (name, start, start + float(rng.uniform(0.2, 15)), str(rng.choice(["a", "b"])))
+        for name in names[1:]
+        for start in rng.uniform(0, 60, int(rng.integers(1, 9))).tolist()
+    ]
+    truth = annotations([*instances, (names[0], 0.0, 100.0, "a")])
+    config = CONFIG.model_copy(update=changes)
+    expected = []
+    for each in videos:
+        known = truth.by_video()[each.video_id]
+        classes = np.array([truth.labels.index(label) for label in known.labels])
+        for window in video_windows(each.video_id, each.num_snippets, config, training=True):
+            extent = each.timeline.to_seconds(window.coordinates(np.array([0.0, 1.0])))
+            rows, inside = visible(extent, known.segments, config.min_visible, config.min_window_cover)
+            if len(rows) or config.keep_empty:
+                expected.append((window, inside.tolist(), classes[rows].tolist()))
+
+    def told(windows) -> list:
+        return [(item.window, item.segments.tolist(), item.labels.tolist()) for item in windows]
+
+    labelled = label_windows(videos, truth, config)
+    assert told(labelled) == expected
+    assert told([labelled[-1], labelled[0]]) == [expected[-1], expected[0]]
+    for part in (slice(2, 9), slice(None, -1), slice(None, None, 3), slice(5, 5)):
+        assert told(labelled[part]) == expected[part]
+    assert labelled[0].labels.dtype == np.int64
+    with pytest.raises(IndexError):
+        labelled[len(expected)]
+
+
+def test_a_window_costs_some_forty_bytes() -> None:
+    starts = np.arange(0, 4000, 4.0)
+    truth = annotations([("v", start, start + 3, "a") for start in starts])
+    config = CONFIG.model_copy(update={"train_step": 1, "keep_empty": True})
+    labelled = label_windows([video("v", 4000)], truth, config)
+    assert len(labelled) == 3991
+    targets = len(labelled.labels)
+    assert len(pickle.dumps(labelled)) < 20.5 * len(labelled) + 20 * targets + 5000
