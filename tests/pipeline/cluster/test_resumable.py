@@ -9,7 +9,7 @@ import pytest
 import ray
 
 from pipeline import storage
-from pipeline.cluster.resumable import write_resumably
+from pipeline.cluster.resumable import rows_a_task, undo_uncommitted, write_resumably
 
 SCHEMA = pa.schema([("id", pa.string()), ("value", pa.int64())]).with_metadata({"made by": "this test"})
 
@@ -99,3 +99,23 @@ def test_a_file_whose_commit_never_came_is_written_again(ray_local: None, root: 
     rows = written(root)
     assert sorted(rows) == [f"{i:03d}" for i in range(10)]
     assert all(len(values) == 1 for values in rows.values())
+
+
+def test_what_was_never_committed_goes_before_ray_is_asked(root: str) -> None:
+    names = ["out/killed-0.parquet", "out/killed-1.parquet", "out/killed-2-0.parquet", "out/done-0.parquet"]
+    records = ["killed.pending", "done", "half", "half.pending", "lost.pending"]
+    for name in [*names, "out/half-0.parquet", *(f"checkpoint/{record}.parquet" for record in records)]:
+        storage.write_bytes(f"{root}/{name}", b"content")
+    undo_uncommitted(f"{root}/out", f"{root}/checkpoint")
+    left = [
+        posixpath.basename(file.url)
+        for folder in ("out", "checkpoint")
+        for file in storage.list_files(f"{root}/{folder}")
+    ]
+    assert left == ["done-0.parquet", "killed-2-0.parquet", "done.parquet"]
+    undo_uncommitted(f"{root}/nowhere", f"{root}/nowhere/checkpoint")
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(0, 4), (10_000, 4), (81_920, 10), (10**7, 1220)])
+def test_tasks_grow_with_what_is_left(rows: int, expected: int) -> None:
+    assert rows_a_task(4, rows) == expected

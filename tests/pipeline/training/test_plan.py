@@ -1,12 +1,16 @@
 """Annotated videos meet the store's: nothing is dropped in silence."""
 
 import logging
+import pickle
 
 import pytest
 
 from pipeline.annotations.settings import DatasetConfig
+from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.settings import WindowConfig
+from pipeline.detector.windows import Window
 from pipeline.errors import InputError
+from pipeline.features import store as store_module
 from pipeline.training.plan import make_plan
 from pipeline.training.settings import TrainConfig
 from tests.pipeline.synthetic import SyntheticVideo, features_of, make_videos, write_annotations, write_store
@@ -95,3 +99,26 @@ def test_a_window_is_as_long_as_its_video_at_most(tmp_path, annotated: None) -> 
     assert {item.window.video_id: item.window.length for item in plan.windows} == {
         video.video_id: len(features_of(video)) for video in TRAIN
     }
+
+
+@pytest.mark.usefixtures("annotated")
+def test_a_worker_gets_the_places_of_its_videos_and_reads_no_index(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strangers = make_videos(300, "other", seed=9)
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST, *strangers])
+    expected = {video.video_id: store.load(video.video_id) for video in [*TRAIN, *TEST]}
+    sent = pickle.dumps(make_plan(config(tmp_path), store))
+    assert b"other_000" not in sent
+
+    def never(*_: object) -> None:
+        raise AssertionError("the index was read")
+
+    monkeypatch.setattr(store_module, "read_rows", never)
+    plan = pickle.loads(sent)  # noqa: S301
+    assert plan.validation is not None
+    cache = FeatureCache(plan.store, 1)
+    for video in [*plan.videos, *plan.validation.videos]:
+        window = Window(video.video_id, 0, video.num_snippets)
+        assert (cache.read(window) == expected.pop(video.video_id)).all()
+    assert not expected

@@ -13,6 +13,7 @@ import torch
 from pipeline import lease, storage
 from pipeline.compose import compose_config
 from pipeline.errors import InputError
+from pipeline.features.published import importing
 from pipeline.features.published.importing import import_features
 from pipeline.features.published.settings import ImportFeaturesConfig
 from pipeline.features.store import FeatureStore
@@ -200,6 +201,42 @@ def test_a_stopped_import_continues_to_the_same_store(tmp_path: Path) -> None:
     assert rows(store) == whole
     assert (summary.total, summary.failed) == (4, 0)
     assert summary.done > 0
+
+
+def test_what_was_written_but_not_committed_is_imported_again_by_the_same_command(tmp_path: Path) -> None:
+    source = put(tmp_path / "in", {f"{name}.npy": npy(values(9, 4, seed)) for seed, name in enumerate("abc")})
+    words = [*AT_8, "read.chunks_per_task=1"]
+    run(source, tmp_path / "store", *words)
+    expected = features(tmp_path / "store")
+    first, second, _ = sorted((tmp_path / "store" / "features").glob("*.parquet"))
+    # A kill between a file and its record, and other work that is left.
+    record = next(
+        each for each in (tmp_path / "store" / "checkpoint").iterdir() if first.name.startswith(each.stem)
+    )
+    record.rename(record.with_suffix(".pending.parquet"))
+    second.unlink()
+    summary = run(source, tmp_path / "store", *words)
+    assert (summary.done, summary.already_done, summary.failed) == (2, 1, 0)
+    found = features(tmp_path / "store")
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
+
+
+def test_an_import_without_work_starts_no_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = put(tmp_path / "in", {f"{name}.npy": npy(values(9, 4, seed)) for seed, name in enumerate("ab")})
+    run(source, tmp_path / "store", *AT_8)
+    assert list((tmp_path / "store" / "index").glob("*.parquet"))
+    assert not (tmp_path / "store" / "pending").exists()
+
+    def never(_: object) -> None:
+        raise AssertionError("Ray was asked for")
+
+    monkeypatch.setattr(importing, "connect", never)
+    summary = run(source, tmp_path / "store", *AT_8)
+    assert (summary.done, summary.already_done, summary.failed) == (0, 2, 0)
+    put(source, {"c.npy": npy(values(5, 4, 7))})
+    with pytest.raises(AssertionError, match="Ray was asked for"):
+        run(source, tmp_path / "store", *AT_8)
 
 
 def test_rates_and_durations_come_from_whatever_tells_them(tmp_path: Path) -> None:
