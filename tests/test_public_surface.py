@@ -15,6 +15,7 @@ from pipeline.evaluation.evaluate import score
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.failures import FAILURES_SCHEMA, FailureKind
 from pipeline.features.extraction.settings import ExtractConfig
+from pipeline.features.index_rows import INDEX_SCHEMA
 from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.inference.settings import PredictConfig
@@ -40,6 +41,7 @@ JOBS = {
 SCHEMAS = {
     "plan": PLAN_SCHEMA,
     "features": FEATURES_SCHEMA,
+    "index": INDEX_SCHEMA,
     "failures": FAILURES_SCHEMA,
     "predictions": PREDICTIONS_SCHEMA,
     "segments": SEGMENTS_SCHEMA,
