@@ -49,7 +49,7 @@ class Window:
 
 def video_windows(video_id: str, num_snippets: int, config: WindowConfig, *, training: bool) -> list[Window]:
     """The windows of a video of `num_snippets` snippets, as training or prediction sees it."""
-    starts, lengths = places(num_snippets, config, training=training)
+    _, starts, lengths = places(np.array([num_snippets]), config, training=training)
     return [
         window_at(video_id, start, length, config)
         for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
@@ -62,13 +62,19 @@ def window_at(video_id: str, start: int, length: int, config: WindowConfig) -> W
     return Window(video_id, start, length, rescaling, config.ends_early)
 
 
-def places(num_snippets: int, config: WindowConfig, *, training: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and lengths of a video's windows, as training or prediction sees it: `[W]` snippets each."""
+def places(
+    num_snippets: np.ndarray, config: WindowConfig, *, training: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The windows of videos of `num_snippets [V]` snippets, as training or prediction sees them, video by video.
+
+    Returns:
+        Their videos (rows of `num_snippets`), starts and lengths (snippets), `[W]` each.
+    """
     if config.mode != "sliding":
-        return np.array([0]), np.array([num_snippets])
+        return np.arange(len(num_snippets)), np.zeros_like(num_snippets), num_snippets
     if training:
-        return cut(num_snippets, config.length, config.train_step, config.train_last)
-    return cut(num_snippets, config.length, config.test_step, config.test_last)
+        return _cut(num_snippets, config.length, config.train_step, config.train_last)
+    return _cut(num_snippets, config.length, config.test_step, config.test_last)
 
 
 def extents(starts: np.ndarray, lengths: np.ndarray, config: WindowConfig) -> np.ndarray:
@@ -80,17 +86,7 @@ def extents(starts: np.ndarray, lengths: np.ndarray, config: WindowConfig) -> np
 def cut_windows(
     video_id: str, num_snippets: int, length: int, step: int, last: Literal["shift", "pad"] = "shift"
 ) -> list[Window]:
-    """The windows that `cut` tells of a video."""
-    starts, lengths = cut(num_snippets, length, step, last)
-    return [
-        Window(video_id, start, count) for start, count in zip(starts.tolist(), lengths.tolist(), strict=True)
-    ]
-
-
-def cut(
-    num_snippets: int, length: int, step: int, last: Literal["shift", "pad"] = "shift"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and lengths of sliding windows that cover a whole video.
+    """Sliding windows that cover a whole video.
 
     Windows of `length` snippets start every `step` snippets. Where a tail remains, one more window ends with
     the video: by `shift` it is moved left so that it is full, by `pad` it starts at the next step and is
@@ -98,15 +94,29 @@ def cut(
 
     Raises ValueError where `step` exceeds `length`, which would leave gaps, or anything is below 1.
     """
-    if not 1 <= step <= length or num_snippets < 1:
-        raise ValueError(f"need 1 <= step <= length and a snippet, not {step=}, {length=}, {num_snippets=}")
-    if num_snippets <= length:
-        return np.array([0]), np.array([num_snippets])
-    full = num_snippets - length
-    starts = np.arange(0, full + 1, step)
-    if starts[-1] < full:
-        starts = np.append(starts, full if last == "shift" else starts[-1] + step)
-    return starts, np.minimum(length, num_snippets - starts)
+    _, starts, lengths = _cut(np.array([num_snippets]), length, step, last)
+    return [
+        Window(video_id, start, count) for start, count in zip(starts.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+def _cut(
+    num_snippets: np.ndarray, length: int, step: int, last: Literal["shift", "pad"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Videos, starts and lengths of the windows that `cut_windows` tells of, `[W]` each."""
+    if not 1 <= step <= length or (num_snippets < 1).any():
+        fewest = num_snippets.min()
+        raise ValueError(
+            f"need 1 <= step <= length and a snippet, not {step=}, {length=}, num_snippets={fewest}"
+        )
+    full = np.maximum(0, num_snippets - length)  # where the last full window starts
+    steps = full // step
+    counts = steps + 1 + (steps * step < full)
+    video = np.repeat(np.arange(len(counts)), counts)
+    starts = (np.arange(len(video)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
+    if last == "shift":
+        starts = np.minimum(starts, full[video])
+    return video, starts, np.minimum(length, num_snippets[video] - starts)
 
 
 def visible(
@@ -118,12 +128,18 @@ def visible(
         Rows of `segments` that count, `[M]`, and their segments clamped to the window, `[M, 2]` in [0, 1] of
         it.
     """
-    _, rows, inside = visible_in_each(np.asarray(extent)[None], segments, min_visible, min_cover)
+    own = np.zeros(1, dtype=np.int64), np.array([len(segments)])
+    _, rows, inside = visible_in_each(np.asarray(extent)[None], segments, *own, min_visible, min_cover)
     return rows, inside
 
 
 def visible_in_each(
-    extents: np.ndarray, segments: np.ndarray, min_visible: float, min_cover: float | None = None
+    extents: np.ndarray,
+    segments: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+    min_visible: float,
+    min_cover: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The instances that each window shows well enough to be asked for.
 
@@ -137,32 +153,39 @@ def visible_in_each(
     Args:
         extents: `[W, 2]` (start, end) of the windows' [0, 1], in any unit.
         segments: `[N, 2]` (start, end) in the same unit.
+        first, count: `[W]`, the instances of each window's video are rows `first` to `first + count` of `segments`.
         min_visible: in (0, 1].
         min_cover: in (0, 1], or None for no such rule.
     Returns:
         For each pair that counts, by window: the row of the window and of the segment, `[M]` each, and the segment
         clamped to the window, `[M, 2]` in [0, 1] of it.
     """
-    at_once = max(1, _PAIRS_AT_ONCE // max(1, len(segments)))
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)))]
-    for first in range(0, len(extents), at_once):
-        windows, rows, inside = _visible(extents[first : first + at_once], segments, min_visible, min_cover)
-        found.append((first + windows, rows, inside))
+    before = np.concatenate([[0], np.cumsum(count)])
+    start = 0
+    while start < len(count):
+        stop = max(start + 1, int(np.searchsorted(before, before[start] + _PAIRS_AT_ONCE, side="right")) - 1)
+        windows = np.repeat(np.arange(start, stop), count[start:stop])
+        rows = first[windows] + np.arange(len(windows)) - (before[windows] - before[start])
+        shown, inside = _visible(extents[windows], segments[rows], min_visible, min_cover)
+        found.append((windows[shown], rows[shown], inside))
+        start = stop
     windows, rows, inside = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return windows, rows, inside
 
 
 def _visible(
     extents: np.ndarray, segments: np.ndarray, min_visible: float, min_cover: float | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    start, end = extents[:, :1, None], extents[:, 1:, None]
-    clamped = segments.clip(start, end)  # [W, N, 2]
-    shown = clamped[..., 1] - clamped[..., 0]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of `[P]` pairs of a window and an instance those that count, and their segments in [0, 1] of the window."""
+    start, end = extents[:, :1], extents[:, 1:]
+    clamped = segments.clip(start, end)
+    shown = clamped[:, 1] - clamped[:, 0]
     whole = segments[:, 1] - segments[:, 0]
     # Clamping to a border that the instance touches may round; what is shown whole counts all the same.
     enough = (shown >= min_visible * whole) | (shown >= whole * (1 - 1e-9))
     if min_cover is not None:
-        enough |= shown >= min_cover * (end - start)[..., 0]
-    windows, rows = np.nonzero((shown > 0) & enough)
-    start, end = extents[windows, :1], extents[windows, 1:]
-    return windows, rows, ((clamped[windows, rows] - start) / (end - start)).clip(0, 1)
+        enough |= shown >= min_cover * (end - start)[:, 0]
+    pairs = np.flatnonzero((shown > 0) & enough)
+    start, end = start[pairs], end[pairs]
+    return pairs, ((clamped[pairs] - start) / (end - start)).clip(0, 1)

@@ -62,7 +62,7 @@ class StoreIndex(Mapping[str, VideoFeatures]):
         files: URLs of feature files.
         chunks: `[C]` rows of `CHUNKS_SCHEMA`, those of the video in row `v` from `chunk_starts[v]` to
             `chunk_starts[v + 1]`.
-        duration: `[V]` float64, seconds.
+        duration, fps: `[V]` float64, seconds, and frames per second of the timeline.
         num_snippets: `[V]` int64, of whole videos.
         complete: `[V]` bool, whether every snippet is stored.
         lost_chunks: `[V]` int64, chunks that hold an error.
@@ -82,18 +82,20 @@ class StoreIndex(Mapping[str, VideoFeatures]):
         """Of tables by the schemas above; the chunks of video `v` are rows `chunk_starts[v]` to `chunk_starts[v + 1]`
         of `chunks`, and likewise `lost`."""
         self.timeline, self.files, self.videos = timeline, tuple(files), videos.combine_chunks()
-        self._ids = _whole(videos["video_id"])
+        self._ids, self._uris, self._stated = (
+            _whole(self.videos[name]) for name in ("video_id", "uri", "stated_duration")
+        )
+        self._empty = self.videos["empty_chunks"].to_numpy()
         self.chunks, self.chunk_starts = chunks.combine_chunks(), chunk_starts
         self._lost, self._lost_starts = lost.combine_chunks(), lost_starts
         columns = {name: self.chunks[name].to_numpy() for name in CHUNKS_SCHEMA.names}
         self._places = tuple(columns.values())
         self.duration = self.videos["duration"].to_numpy()
+        self.fps = self.videos["fps"].to_numpy()
         self.num_snippets = self.videos["num_snippets"].to_numpy()
         self.complete = self.videos["stored_snippets"].to_numpy() == self.num_snippets
         self.lost_chunks = np.diff(lost_starts)
-        self.recorded_chunks = (
-            np.diff(chunk_starts) + self.lost_chunks + self.videos["empty_chunks"].to_numpy()
-        )
+        self.recorded_chunks = np.diff(chunk_starts) + self.lost_chunks + self._empty
 
     def __reduce__(self) -> tuple[type["StoreIndex"], tuple[object, ...]]:
         held = (self.videos, self.chunks, self.chunk_starts, self._lost, self._lost_starts)
@@ -134,27 +136,27 @@ class StoreIndex(Mapping[str, VideoFeatures]):
 
     def at(self, row: int) -> VideoFeatures:
         """The video in a row of `videos`."""
-        video = self.videos.slice(row, 1).to_pylist()[0]
         places = slice(int(self.chunk_starts[row]), int(self.chunk_starts[row + 1]))
         chunks = zip(*(column[places].tolist() for column in self._places), strict=True)
         lost = self._lost_rows(int(self._lost_starts[row]), int(self._lost_starts[row + 1]))
+        video_id = self._ids[row].as_py()
         return VideoFeatures(
-            video_id=video["video_id"],
-            uri=video["uri"],
-            duration=video["duration"],
-            timeline=self.timeline_at(video["fps"]),
-            num_snippets=video["num_snippets"],
+            video_id=video_id,
+            uri=self._uris[row].as_py(),
+            duration=float(self.duration[row]),
+            timeline=self.timeline_at(float(self.fps[row])),
+            num_snippets=int(self.num_snippets[row]),
             chunks=tuple(
                 StoredChunk(first, count, self.files[file], group, place)
                 for first, count, file, group, place in chunks
             ),
-            failure=_failure(video["video_id"], lost) if lost else None,
+            failure=_failure(video_id, lost) if lost else None,
             lost_chunks=tuple(chunk["chunk_id"] for chunk in lost),
             unanswered_chunks=tuple(
                 chunk["chunk_id"] for chunk in lost if split_error(chunk["error"])[0] is FailureKind.STORAGE
             ),
-            stated_duration=video["stated_duration"],
-            empty_chunks=video["empty_chunks"],
+            stated_duration=self._stated[row].as_py(),
+            empty_chunks=int(self._empty[row]),
         )
 
     def timeline_at(self, fps: float) -> Timeline:
@@ -210,6 +212,21 @@ class IndexedVideos(Sequence[VideoFeatures]):
     def __init__(self, index: StoreIndex, rows: np.ndarray) -> None:
         """Of `[N]` rows of `index`."""
         self._index, self._rows = index, rows
+
+    @property
+    def video_ids(self) -> pa.Array:
+        """`[N]` ids."""
+        return self._index.ids(self._rows)
+
+    @property
+    def num_snippets(self) -> np.ndarray:
+        """`[N]` snippets of whole videos."""
+        return self._index.num_snippets[self._rows]
+
+    @property
+    def fps(self) -> np.ndarray:
+        """`[N]` frames per second of their timelines."""
+        return self._index.fps[self._rows]
 
     def __len__(self) -> int:
         return len(self._rows)

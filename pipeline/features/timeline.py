@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -67,7 +67,11 @@ class Timeline:
 
     def to_seconds(self, coordinate: Number) -> Number:
         """Seconds of snippet coordinates; the centre of snippet `i` is `to_seconds(i + 0.5)`."""
-        return ((coordinate - 0.5) * self.stride + self.window / 2) / self.rate
+        return self.seconds_at(coordinate, self.rate)
+
+    def seconds_at(self, coordinate: Number, rate: Any) -> Number:
+        """As `to_seconds`, for videos of these rates (frames/s, a number or an array), whatever `fps` is."""
+        return ((coordinate - 0.5) * self.stride + self.window / 2) / rate
 
     def to_coordinate(self, seconds: Number) -> Number:
         """Snippet coordinates of seconds: the inverse of `to_seconds`."""

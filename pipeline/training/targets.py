@@ -1,15 +1,17 @@
 """What a detector should say about each training window."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.detector.settings import WindowConfig
 from pipeline.detector.windows import Window, extents, places, visible_in_each, window_at
+from pipeline.features.index import IndexedVideos
 from pipeline.features.video_features import VideoFeatures
 
 
@@ -80,44 +82,58 @@ class LabelledWindows(Sequence[LabelledWindow]):
 
 
 def label_windows(
-    videos: Iterable[VideoFeatures], annotations: Annotations, config: WindowConfig
+    videos: Sequence[VideoFeatures], annotations: Annotations, config: WindowConfig
 ) -> LabelledWindows:
     """The training windows of `videos`, in their order: a pure function of its arguments.
 
     Windows without a target are left out unless `config.keep_empty`.
 
     Args:
-        videos: index entries of complete videos that `annotations` knows.
+        videos: index entries of complete videos of one store, at least one.
         annotations: the truth; a class index is a position in its `labels`.
         config: how windows are cut, and the rule for instances that a border cuts.
     """
-    truth = annotations.by_video()
-    class_of = {label: index for index, label in enumerate(annotations.labels)}
-    video_ids: list[str] = []
-    windows, targets, labels = [np.zeros((0, 4), np.int32)], [np.zeros((0, 2))], [np.zeros(0, np.int32)]
-    for number, video in enumerate(videos):
-        video_ids.append(video.video_id)
-        instances = truth[video.video_id]
-        classes = np.array([class_of[label] for label in instances.labels], dtype=np.int32)
-        start, length = places(video.num_snippets, config, training=True)
-        extent = video.timeline.to_seconds(extents(start, length, config))
-        window, rows, inside = visible_in_each(
-            extent, instances.segments, config.min_visible, config.min_window_cover
-        )
-        counts = np.bincount(window, minlength=len(start))
-        kept = np.flatnonzero(counts) if not config.keep_empty else np.arange(len(start))
-        columns = [np.full(len(kept), number), start[kept], length[kept], counts[kept]]
-        windows.append(np.stack(columns, axis=1).astype(np.int32))
-        targets.append(inside)
-        labels.append(classes[rows])
-    video_column, start, length, counts = np.concatenate(windows).T
+    video_ids, num_snippets, fps = _columns(videos)
+    first, count, segments, classes = _by_video(annotations, video_ids)
+    video, start, length = places(num_snippets, config, training=True)
+    extent = videos[0].timeline.seconds_at(extents(start, length, config), fps[video][:, None])
+    window, rows, inside = visible_in_each(
+        extent, segments, first[video], count[video], config.min_visible, config.min_window_cover
+    )
+    targets = np.bincount(window, minlength=len(start))
+    kept = np.arange(len(start)) if config.keep_empty else np.flatnonzero(targets)
     return LabelledWindows(
         config,
-        pa.array(video_ids, pa.string()),
-        np.ascontiguousarray(video_column),
-        np.ascontiguousarray(start),
-        np.ascontiguousarray(length),
-        np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
-        np.concatenate(targets),
-        np.concatenate(labels),
+        video_ids,
+        video[kept].astype(np.int32),
+        start[kept].astype(np.int32),
+        length[kept].astype(np.int32),
+        np.concatenate([[0], np.cumsum(targets[kept])]),
+        inside,
+        classes[rows],
     )
+
+
+def _columns(videos: Sequence[VideoFeatures]) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+    """Ids, lengths in snippets, and rates of videos, `[V]` each."""
+    if isinstance(videos, IndexedVideos):
+        return videos.video_ids, videos.num_snippets, videos.fps
+    lengths, rates = zip(*((video.num_snippets, video.timeline.rate) for video in videos), strict=True)
+    return pa.array([video.video_id for video in videos], pa.string()), np.array(lengths), np.array(rates)
+
+
+def _by_video(
+    annotations: Annotations, video_ids: pa.Array
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The instances of these videos, in the order of the table for each.
+
+    Returns:
+        Of each video its first instance and their number, `[V]`; segments `[N, 2]` in seconds and class indices `[N]`.
+    """
+    instances = annotations.instances
+    video = pc.fill_null(pc.index_in(instances["video_id"], value_set=video_ids), len(video_ids)).to_numpy()
+    order = np.argsort(video, kind="stable")
+    bounds = np.searchsorted(video[order], np.arange(len(video_ids) + 1))
+    labels = pc.index_in(instances["label"], value_set=pa.array(annotations.labels, pa.string())).to_numpy()
+    segments = np.stack([instances["t_start"].to_numpy(), instances["t_end"].to_numpy()], axis=1)
+    return bounds[:-1], np.diff(bounds), segments[order], labels[order].astype(np.int32)

@@ -267,8 +267,12 @@ def _record_missing(store: FeatureStore, missing: list[str]) -> None:
 def _remark_lengths(index: StoreIndex, rows: np.ndarray, tolerance: int) -> int:
     """How many of these videos differ from what their duration makes them by more than `tolerance`; told if any."""
     rule = LengthRule(tolerance, limit=0.0)
-    rates = index.videos["fps"].to_numpy()[rows].tolist()
-    facts = zip(rates, index.duration[rows].tolist(), index.num_snippets[rows].tolist(), strict=True)
+    facts = zip(
+        index.fps[rows].tolist(),
+        index.duration[rows].tolist(),
+        index.num_snippets[rows].tolist(),
+        strict=True,
+    )
     odd = [
         (row, expected)
         for row, (fps, duration, length) in zip(rows.tolist(), facts, strict=True)
