@@ -5,7 +5,7 @@
 <url>/features/           one row a chunk extracted
 <url>/failures/           one row a video, or part of it, that was lost
 <url>/checkpoint/         Ray Data's record of the chunks that are done
-<url>/index/              what features/ holds, in narrow columns: nothing that is not there, too
+<url>/index/              what features/ holds, in narrow columns with their places; may go without a loss
 <url>/recipe.json         all settings from which such features can be made again; absent where they were imported
 <url>/missing.txt         videos that annotations named when features were imported, and that had none
 """
