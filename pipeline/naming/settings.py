@@ -13,8 +13,7 @@ class NamingConfig(Settings):
     """How segments get their classes from words that nobody trained on."""
 
     classes: tuple[str, ...] = Field(
-        description="the classes: names, or one text file (a name a line) or YAML file (name: [phrases])",
-        min_length=1,
+        (), description="the classes: names, or one text file (a name a line) or YAML file (name: [phrases])"
     )
     templates: tuple[str, ...] = Field(  # GAP's one prompt
         ("a video of a person doing {}",),

@@ -131,7 +131,6 @@ def test_classes_are_judged_alone_only_against_something(store: FeatureStore) ->
         ({"templates": ("{} and {}",)}, "must hold {} once"),
         ({"templates": ()}, "at least 1"),
         ({"none_of_these": (" ",)}, "a prompt is empty"),
-        ({"classes": ()}, "at least 1"),
     ],
 )
 def test_settings_that_say_nothing_are_refused(changes: dict[str, Any], message: str) -> None:

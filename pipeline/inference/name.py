@@ -1,0 +1,164 @@
+"""Naming: segments of an earlier prediction get their classes from words, without detecting anything anew."""
+
+import logging
+import time
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+import ray.data
+
+from pipeline.cluster.needs import check_needs, needs_of
+from pipeline.cluster.resumable import rows_a_task, write_resumably
+from pipeline.cluster.runtime import connect
+from pipeline.cluster.tally import Tally, followed
+from pipeline.errors import InputError
+from pipeline.failures import Failure, FailureKind
+from pipeline.features.index import StoreIndex
+from pipeline.features.store import FeatureStore
+from pipeline.inference.output import PredictionFolder
+from pipeline.inference.predict import failures_of, rows_per_file, standing
+from pipeline.inference.settings import NameConfig
+from pipeline.lease import hold
+from pipeline.naming.stage import NamingActor
+from pipeline.naming.words import TextSource, Words, embed, text_source
+from pipeline.progress import Progress
+from pipeline.screen import phase
+from pipeline.segments.completeness import Completeness, mark_begun, mark_complete
+from pipeline.segments.schema import PREDICTIONS_SCHEMA
+from pipeline.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+_WORDS = "words.safetensors"
+_BYTES_PER_PAIR = 32
+
+
+def name(config: NameConfig) -> Summary:
+    """Name the segments of `config.predictions`; the same command continues after any stop.
+
+    Raises InputError where the classes, the store or the network of the words cannot be used, or another job writes into
+    the folder.
+    """
+    given = PredictionFolder.existing(config.predictions)
+    store = FeatureStore(config.store)
+    source = text_source(store, config.naming)
+    told = {
+        "words": source.digest, "features": store.spec.digest,
+        **config.naming.model_dump(exclude={"classes", "templates", "split_names", "none_of_these", "architecture", "weights"}),
+    }  # fmt: skip
+    with hold(config.out, "out", "name", config.force):
+        out = PredictionFolder(config.out, replace(given.provenance, naming=told))
+        return _name(config, given, store, source, out)
+
+
+def _name(
+    config: NameConfig, given: PredictionFolder, store: FeatureStore, source: TextSource, out: PredictionFolder
+) -> Summary:
+    mark_begun(out.url)
+    index = store.index()
+    with_segments, unusable = _usable(given, index)
+    if not with_segments.any():
+        raise InputError(
+            f"predictions={given.url}: none of its videos is complete in {store.url} ({len(unusable)} are not); give the "
+            "store that holds their features"
+        )
+    out.heal()
+    done, lost = standing(index, out.outcomes())
+    todo = with_segments & (~done if config.retry_failed else ~done & ~lost)
+    pending = index.only(np.flatnonzero(todo))
+    total = int(with_segments.sum())
+    logger.info("%d videos in %s: %d to name, %d done or lost before", total, given.url, len(pending), total - len(pending))
+    started = time.monotonic()
+    if pending:
+        with phase("reading the words"):
+            words = embed(source, config.naming.probabilities == "sigmoid", out.folder(_WORDS))
+        connect(config.ray)
+        check_needs([needs_of("actors", cpus=config.actors.cpus, gpus=0, workers=config.actors.min_actors, workers_key="actors.min_actors")])
+        _run_graph(config, given, words, store, out, pending, frozenset(index.ids(todo & lost).to_pylist()))
+    seconds = time.monotonic() - started
+    if pending or out.lacks_segments():
+        with phase("writing the segment tables"):
+            out.write_segments()
+    outcomes = out.outcomes()
+    good = outcomes.filter(outcomes["error"].is_null())
+    has_results = out.write_results(config.results, good["video_id"].to_pylist())
+    failed = failures_of(index, outcomes, "name")
+    out.write_failures([*failed, *unusable])
+    videos = total + len(unusable)
+    mark_complete(out.url, Completeness(videos, videos - len(failed) - len(unusable), len(failed) + len(unusable)))
+    done_now = int(pc.is_in(pending.videos["video_id"], good["video_id"]).to_numpy().sum())
+    hours = float(pending.duration.sum()) / 3600
+    folders = ("predictions", "segments", *["results"] * has_results, *["failures"] * bool(failed or unusable))
+    return Summary(
+        job="name",
+        unit="videos",
+        total=videos,
+        done=done_now,
+        already_done=total - done_now - len(failed),
+        skipped=len(unusable),
+        failed=len(failed),
+        outputs={folder: out.folder(folder) for folder in folders},
+        figures={"throughput": f"{3600 * hours / seconds:.0f} seconds of video per second"} if pending else {},
+        allow_failures=config.allow_failures,
+        failures=[*failed, *unusable],
+        failures_in=f"predictions={out.url}",
+    )
+
+
+def _usable(given: PredictionFolder, index: StoreIndex) -> tuple[np.ndarray, list[Failure]]:
+    """Which videos of the store, `[V]` bool, have segments to be named, and the predicted ones that cannot be."""
+    outcomes = given.outcomes()
+    there, _ = standing(index, outcomes)
+    has_features = index.has_all(outcomes["video_id"])
+    failed = outcomes["error"].is_valid().to_numpy()
+    rows = outcomes.filter(pa.array(failed | ~has_features)).sort_by("video_id").to_pylist()
+    unusable = [
+        Failure(
+            row["video_id"], "", "name", FailureKind.MISSING_FEATURES,
+            f"was not predicted: {row['error']}" if row["error"] else "the store has no features of it, or not all",
+        )
+        for row in rows
+    ]  # fmt: skip
+    return there & index.complete, unusable
+
+
+def _run_graph(
+    config: NameConfig,
+    given: PredictionFolder,
+    words: Words,
+    store: FeatureStore,
+    out: PredictionFolder,
+    pending: StoreIndex,
+    redo: frozenset[str],
+) -> None:
+    """The Ray Data graph from rows of predictions to the same with names."""
+    actors, shared = config.actors, ray.put(pending)
+
+    def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
+        return videos.map_batches(
+            NamingActor,
+            fn_constructor_args=(store.url, shared, words, config.naming, tally),
+            batch_size=actors.videos_per_task,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(min_size=actors.min_actors, max_size=actors.max_actors),
+            num_cpus=actors.cpus,
+        )
+
+    progress = Progress("videos", len(pending), done=0, hours=float(pending.duration.sum()) / 3600, hours_done=0.0)
+    with followed(progress) as tally:
+        write_resumably(
+            source=given.folder("predictions"),
+            transform=lambda videos: transform(videos, tally),
+            target=out.folder("predictions"),
+            checkpoint=out.folder("checkpoint"),
+            id_column="video_id",
+            schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
+            rows_per_file=rows_per_file(len(pending)),
+            row_bytes=config.naming.top_k * _BYTES_PER_PAIR,
+            rows_per_task=rows_a_task(actors.videos_per_task, len(pending)),
+            redo=redo,
+            there=out.names("predictions"),
+        )
