@@ -1,34 +1,40 @@
 """Average precision of a ranked list, as detection and as segmentation define it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def interpolated_average_precision(hits: np.ndarray, num_truths: int) -> np.ndarray:
+def interpolated_average_precision(hits: np.ndarray, bits: Sequence[int], num_truths: int) -> np.ndarray:
     """Area under the interpolated precision-recall curve, of detections.
 
     The precision at a recall is the best precision at that recall or any higher one; the curve falls to 0
     after the highest recall reached.
 
     Args:
-        hits: `[N, T]` bool, predictions sorted by falling score, one column a tIoU threshold.
+        hits: `[N]` unsigned, predictions sorted by falling score; a bit of it tells of a hit at a tIoU threshold.
+        bits: which bits to look at, one for each of T thresholds.
         num_truths: positives that could have been found; 0 gives an AP of 0.
     Returns:
         `[T]` in [0, 1].
     """
-    if num_truths == 0 or len(hits) == 0:
-        return np.zeros(hits.shape[1])
-    precision = np.cumsum(hits, axis=0) / np.arange(1, len(hits) + 1)[:, None]
-    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    return np.array([_area(np.flatnonzero((hits >> bit) & 1), num_truths) for bit in bits])
+
+
+def _area(places: np.ndarray, num_truths: int) -> float:
+    if not len(places) or not num_truths:
+        return 0.0
+    # Between hits precision falls, so the best one from a hit on is that of a hit.
+    precision = np.arange(1, len(places) + 1) / (places + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
     # Recall grows by 1 / num_truths at each hit and nowhere else.
-    return np.sum(envelope, axis=0, where=hits) / num_truths
+    return float(np.add.accumulate(envelope)[-1] / num_truths)
 
 
-def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+def average_precision_at(ranks: np.ndarray) -> float:
     """Mean over the positives of the precision at their rank, of frames (the APMeter); not interpolated.
 
     Args:
-        scores: `[N]`; of equal scores the earlier one ranks first.
-        positive: `[N]` bool; none gives an AP of 0.
+        ranks: `[P]` of the positives among all, from 1, rising; none gives an AP of 0.
     """
-    ranks = np.flatnonzero(positive[np.argsort(-scores, kind="stable")]) + 1
     return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else 0.0

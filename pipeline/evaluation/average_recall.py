@@ -1,5 +1,6 @@
 """AR@AN: how many true segments a given number of proposals covers, whatever their labels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,8 @@ import pyarrow as pa
 from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
 from pipeline.evaluation.indexed import IndexedSegments, index_segments
-from pipeline.evaluation.matching import overlapping_pairs
+from pipeline.evaluation.matching import TrueSegments, overlapping_pairs
+from pipeline.evaluation.ranking import ROWS_AT_ONCE, blocks_of_videos
 from pipeline.segments.check import check_segments
 
 
@@ -28,6 +30,8 @@ class ProposalProtocol:
 # BMN and the ActivityNet toolkit, with ActivityNet's thresholds and with those usual for THUMOS14.
 ACTIVITYNET_PROPOSALS = ProposalProtocol((0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95))
 THUMOS_PROPOSALS = ProposalProtocol((0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0))
+
+_NEVER = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -70,47 +74,76 @@ def average_recall(
     Raises:
         InputError: a column of `predictions` is missing or unusable, or there is no true instance.
     """
-    truth = index_segments(annotations.instances, annotations)
-    if not len(truth):
-        raise InputError("the annotations have no true instance, so there is no recall")
-    num_videos = annotations.videos.num_rows
-    scored = np.bincount(truth.videos, minlength=num_videos) > 0
-    indexed = index_segments(check_segments(predictions), annotations)
-    proposals = indexed[(indexed.videos >= 0) & scored[indexed.videos]].best_first()
-
-    given = _proposals_given(np.bincount(proposals.videos, minlength=num_videos), scored, protocol)
-    first = _first_to_cover(proposals, truth, np.array(protocol.thresholds))
-    recall = np.stack([(first < given[truth.videos, a, None]).mean(axis=0) for a in range(given.shape[1])], 1)
-    at = recall.mean(axis=0)
-    return AverageRecall(
-        protocol=protocol,
-        recall=recall,
-        at=at,
-        auc=float(np.trapezoid(at) / protocol.max_proposals),
-        num_videos=int(scored.sum()),
-    )
+    recall = ProposalRecall(annotations, protocol)
+    recall.add(index_segments(check_segments(predictions), annotations))
+    return recall.result()
 
 
-def _proposals_given(counts: np.ndarray, scored: np.ndarray, protocol: ProposalProtocol) -> np.ndarray:
-    """`[V, A]`: how many of its `counts [V]` proposals each video gives at each AN."""
+class ProposalRecall:
+    """`average_recall` of proposals that come in blocks of whole videos, of which only a rank for each truth is kept.
+
+    Raises InputError where there is no true instance.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        protocol: ProposalProtocol = ACTIVITYNET_PROPOSALS,
+        rows_at_once: int = ROWS_AT_ONCE,
+    ) -> None:
+        self._truth = index_segments(annotations.instances, annotations)
+        if not len(self._truth):
+            raise InputError("the annotations have no true instance, so there is no recall")
+        self._protocol, self._rows_at_once = protocol, rows_at_once
+        self._grouped = TrueSegments.grouped(self._truth.seconds, self._truth.videos)
+        num_videos = annotations.videos.num_rows
+        self._scored = np.bincount(self._truth.videos, minlength=num_videos) > 0
+        self._counts = np.zeros(num_videos, dtype=np.int64)
+        # `[M, T]`: rank in its video of the best proposal that covers each truth; beyond all where none does.
+        self._first = np.full((len(self._truth), len(protocol.thresholds)), _NEVER, dtype=np.int32)
+
+    def add(self, predictions: IndexedSegments) -> None:
+        """Take all proposals of some videos."""
+        proposals = predictions[(predictions.videos >= 0) & self._scored[predictions.videos]]
+        self._counts += np.bincount(proposals.videos, minlength=len(self._counts))
+        for rows in blocks_of_videos(proposals.videos, self._rows_at_once):
+            self._cover(proposals[rows])
+
+    def result(self) -> AverageRecall:
+        """Recall at each AN."""
+        videos, most = self._truth.videos, self._protocol.max_proposals
+        given = _proposals_given(self._counts, self._scored, self._protocol)
+        recall = np.zeros((len(self._protocol.thresholds), most))
+        for a, by_video in enumerate(given):
+            recall[:, a] = (self._first < by_video[videos, None]).mean(axis=0)
+        at = recall.mean(axis=0)
+        return AverageRecall(
+            protocol=self._protocol,
+            recall=recall,
+            at=at,
+            auc=float(np.trapezoid(at) / most),
+            num_videos=int(self._scored.sum()),
+        )
+
+    def _cover(self, proposals: IndexedSegments) -> None:
+        ordered = proposals[np.lexsort((-proposals.scores, proposals.videos))]
+        rank = np.arange(len(ordered)) - np.searchsorted(ordered.videos, ordered.videos)
+        for proposal, covered, iou in overlapping_pairs(
+            ordered.seconds, ordered.videos, self._grouped, self._protocol.thresholds[0], 0.0
+        ):
+            for t, threshold in enumerate(self._protocol.thresholds):
+                reach = iou >= threshold
+                np.minimum.at(self._first[:, t], covered[reach], rank[proposal[reach]])
+
+
+def _proposals_given(
+    counts: np.ndarray, scored: np.ndarray, protocol: ProposalProtocol
+) -> Iterator[np.ndarray]:
+    """For each AN, `[V]`: how many of its `counts [V]` proposals each video gives."""
     most, videos = protocol.max_proposals, float(scored.sum())
     if not counts.sum():
-        return np.zeros((len(counts), most), dtype=np.int64)
+        yield from np.zeros((most, len(counts)), dtype=np.int64)
+        return
     kept = np.minimum((counts * (most * videos / counts.sum())).astype(np.int64), counts)
-    shares = np.arange(1, most + 1) / most * (most * videos / kept.sum())
-    return np.minimum((kept[:, None] * shares).astype(np.int64), kept[:, None])
-
-
-def _first_to_cover(proposals: IndexedSegments, truth: IndexedSegments, thresholds: np.ndarray) -> np.ndarray:
-    """`[M, T]`: rank in its video of the best proposal that covers each truth; beyond all where none does."""
-    by_video = np.argsort(proposals.videos, kind="stable")
-    ordered = proposals[by_video]
-    rank = np.arange(len(ordered)) - np.searchsorted(ordered.videos, ordered.videos)
-    first = np.full((len(truth), len(thresholds)), len(ordered))
-    for proposal, covered, iou in overlapping_pairs(
-        ordered.seconds, ordered.videos, truth.seconds, truth.videos, thresholds[0], 0.0
-    ):
-        for t, threshold in enumerate(thresholds):
-            reach = iou >= threshold
-            np.minimum.at(first[:, t], covered[reach], rank[proposal[reach]])
-    return first
+    for share in np.arange(1, most + 1) / most * (most * videos / kept.sum()):
+        yield np.minimum((kept * share).astype(np.int64), kept)

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.evaluation.indexed import index_segments
-from pipeline.evaluation.matching import match_by_score
+from pipeline.evaluation.ranking import Ranking
 from pipeline.segments.check import check_segments
 
 TIOU = 0.5
@@ -48,28 +48,28 @@ def best_f1(
     Raises:
         InputError: a column of `predictions` is missing or unusable.
     """
-    indexed = index_segments(check_segments(predictions), annotations)
-    ranked = indexed[(indexed.videos >= 0) & (indexed.labels >= 0)].best_first()
-    truth = index_segments(annotations.instances, annotations)
-    count = len(annotations.labels)
+    ranking = Ranking(annotations, (tiou,), union_epsilon)
+    ranking.add(index_segments(check_segments(predictions), annotations))
+    return best_f1_of(ranking, tiou)
+
+
+def best_f1_of(ranking: Ranking, tiou: float = TIOU) -> OperatingPoint:
+    """`best_f1` of predictions that are matched already, `tiou` among the thresholds."""
     # The matching of the first n predictions is the beginning of the matching of all, so that one is enough.
-    hits = match_by_score(
-        ranked.seconds,
-        ranked.videos * count + ranked.labels,
-        truth.seconds,
-        truth.videos * count + truth.labels,
-        np.array([tiou]),
-        union_epsilon,
-    ).hits[:, 0]
-    if not hits.any():
+    order = np.argsort(-ranking.scores, kind="stable")
+    hits = np.flatnonzero(ranking.hits[order] >> ranking.thresholds.index(tiou) & 1)
+    if not len(hits):
         return OperatingPoint(None, 0.0, 0.0, 0.0)
-    last = np.flatnonzero(np.append(np.diff(ranked.scores) != 0, True))  # of each run of equal scores
-    found, kept = np.cumsum(hits)[last], last + 1
-    f1 = 2 * found / (kept + len(truth))
+    worse = -ranking.scores[order]
+    # Where no prediction of a score hits, the next better score has a better F1.
+    kept = np.unique(np.searchsorted(worse, worse[hits], side="right"))
+    found = np.searchsorted(hits, kept)
+    num_truths = len(ranking.truth)
+    f1 = 2 * found / (kept + num_truths)
     best = int(np.argmax(f1))
     return OperatingPoint(
-        threshold=float(ranked.scores[last[best]]),
+        threshold=float(-worse[kept[best] - 1]),
         precision=float(found[best] / kept[best]),
-        recall=float(found[best] / len(truth)),
+        recall=float(found[best] / num_truths),
         f1=float(f1[best]),
     )

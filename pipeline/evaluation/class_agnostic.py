@@ -1,5 +1,7 @@
 """Evaluation without classes: of proposals, and of detectors that only tell action from background."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,18 +46,29 @@ def without_classes(
         annotations: the truth of one subset.
         distinct_truths: count identical segments of a video once.
     """
+    return relabelled(predictions), truth_without_classes(annotations, distinct_truths=distinct_truths)
+
+
+def truth_without_classes(annotations: Annotations, *, distinct_truths: bool = False) -> Annotations:
+    """The truth of `without_classes`."""
     with_truth = pc.is_in(annotations.videos["video_id"], value_set=annotations.instances["video_id"])
     videos = annotations.videos.filter(with_truth)
-    instances = as_one_class(annotations).instances if distinct_truths else _relabelled(annotations.instances)
-    return _relabelled(predictions), Annotations(videos, instances.cast(INSTANCES_SCHEMA), (FOREGROUND,))
+    instances = as_one_class(annotations).instances if distinct_truths else relabelled(annotations.instances)
+    return Annotations(videos, instances.cast(INSTANCES_SCHEMA), (FOREGROUND,))
 
 
 def is_class_agnostic(predictions: pa.Table, annotations: Annotations) -> bool:
     """Whether the predictions know no class: all are labelled `action`, and the truth has no such label."""
-    return predictions["label"].unique().to_pylist() == [FOREGROUND] and FOREGROUND not in annotations.labels
+    return know_no_class(predictions["label"].unique().to_pylist(), annotations)
 
 
-def _relabelled(table: pa.Table) -> pa.Table:
+def know_no_class(labels: Sequence[str], annotations: Annotations) -> bool:
+    """`is_class_agnostic` of predictions that have these labels, each named once."""
+    return list(labels) == [FOREGROUND] and FOREGROUND not in annotations.labels
+
+
+def relabelled(table: pa.Table) -> pa.Table:
+    """The table with `action` as the label of all its rows."""
     index = table.column_names.index("label")
     field = table.schema.field(index)
-    return table.set_column(index, field, pa.array([FOREGROUND] * table.num_rows, type=field.type))
+    return table.set_column(index, field, pa.repeat(pa.scalar(FOREGROUND, field.type), table.num_rows))

@@ -33,6 +33,11 @@ class Grid:
         """Positions of all videos together."""
         return int(self.lengths.sum())
 
+    def of(self, videos: np.ndarray) -> "Grid":
+        """The grid of some of the videos, one after the other."""
+        lengths = self.lengths[videos]
+        return Grid(lengths, self.rates[videos], np.cumsum(lengths) - lengths)
+
 
 def make_grid(videos: pa.Table, fps: float | None, stride: int) -> Grid:
     """A position for every `stride` whole frames of each video, spread evenly over its duration.
@@ -101,7 +106,9 @@ def highest_scores(grid: Grid, videos: np.ndarray, seconds: np.ndarray, scores: 
     return track
 
 
-def smooth(grid: Grid, track: np.ndarray, sigma: float, amplitude: float, shift: int) -> np.ndarray:
+def smooth(
+    grid: Grid, track: np.ndarray, sigma: float, amplitude: float, shift: int, *, first: bool = True
+) -> np.ndarray:
     """Let each position's score spread as a Gaussian over its video, and add them up.
 
     Args:
@@ -109,6 +116,8 @@ def smooth(grid: Grid, track: np.ndarray, sigma: float, amplitude: float, shift:
         sigma: standard deviation, in positions.
         amplitude: area of the Gaussian of a score of 1.
         shift: position f gets the sum that belongs to position `f + shift`, 0 or 1.
+        first: whether the grid's first video is the first of all. Sums of fewer terms are added in another order, and
+            the last bits should not depend on which videos share a grid.
     Returns:
         `[grid.size]` float32. Only terms that are themselves too small for a float32 are left out.
     """
@@ -117,8 +126,9 @@ def smooth(grid: Grid, track: np.ndarray, sigma: float, amplitude: float, shift:
     kernel = amplitude / (sigma * math.sqrt(2 * math.pi)) * np.exp(-(offsets**2) / (2 * sigma**2))
     # Videos lie so far apart that none reaches into another.
     gap = reach + shift
-    places = np.arange(grid.size) + np.repeat(gap * np.arange(len(grid.lengths)), grid.lengths)
-    spaced = np.zeros(grid.size + gap * len(grid.lengths))
+    before = 0 if first else reach
+    places = before + np.arange(grid.size) + np.repeat(gap * np.arange(len(grid.lengths)), grid.lengths)
+    spaced = np.zeros(before + grid.size + gap * len(grid.lengths))
     spaced[places] = track
     return np.convolve(spaced, kernel)[reach + shift :][places].astype(np.float32)
 

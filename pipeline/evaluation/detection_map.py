@@ -10,7 +10,7 @@ from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
 from pipeline.evaluation.average_precision import interpolated_average_precision
 from pipeline.evaluation.indexed import index_segments
-from pipeline.evaluation.matching import match_by_score
+from pipeline.evaluation.ranking import Ranking
 from pipeline.segments.check import check_segments
 
 
@@ -87,35 +87,44 @@ def detection_map(
     """
     if not annotations.labels:
         raise InputError("the annotations have no class, so there is nothing to average over")
-    indexed = index_segments(check_segments(predictions), annotations)
-    ranked = indexed[(indexed.videos >= 0) & (indexed.labels >= 0)].best_first()
-    truth = index_segments(annotations.instances, annotations)
+    ranking = Ranking(annotations, protocol.thresholds, protocol.union_epsilon)
+    ranking.add(index_segments(check_segments(predictions), annotations))
+    return detection_map_of(ranking, annotations, protocol)
 
+
+def detection_map_of(
+    ranking: Ranking, annotations: Annotations, protocol: DetectionProtocol = POINTTAD
+) -> DetectionMAP:
+    """`detection_map` of predictions that are matched already.
+
+    Args:
+        ranking: of the same annotations; it knows the protocol's thresholds, and may know more.
+        annotations: the truth, with at least one label.
+        protocol: thresholds and the classes of the mean.
+    """
     num_labels = len(annotations.labels)
-    num_truths = np.bincount(truth.labels, minlength=num_labels)
-    everyone = protocol.classes == "all" or not len(truth)
+    num_truths = np.bincount(ranking.truth.labels, minlength=num_labels)
+    everyone = protocol.classes == "all" or not len(ranking.truth)
     counted = [c for c in range(num_labels) if everyone or num_truths[c]]
-    matches = match_by_score(
-        ranked.seconds,
-        ranked.videos * num_labels + ranked.labels,
-        truth.seconds,
-        truth.videos * num_labels + truth.labels,
-        np.array(protocol.thresholds),
-        protocol.union_epsilon,
-    )
-    ap = np.stack(
-        [interpolated_average_precision(matches.hits[ranked.labels == c], num_truths[c]) for c in counted]
-    )
+    ap = np.zeros((num_labels, len(protocol.thresholds)))
+    columns = [ranking.thresholds.index(threshold) for threshold in protocol.thresholds]
+    by_label = np.argsort(ranking.labels, kind="stable")
+    ends = np.cumsum(np.bincount(ranking.labels, minlength=num_labels))
+    for label, rows in enumerate(np.split(by_label, ends[:-1])):
+        if not num_truths[label]:
+            continue
+        ranked = rows[np.argsort(-ranking.scores[rows], kind="stable")]
+        ap[label] = interpolated_average_precision(ranking.hits[ranked], columns, num_truths[label])
     names = [annotations.labels[c] for c in counted]
-    map_per_threshold = ap.mean(axis=0)
+    map_per_threshold = ap[counted].mean(axis=0)
     return DetectionMAP(
         protocol=protocol,
-        per_class=dict(zip(names, ap, strict=True)),
+        per_class=dict(zip(names, ap[counted], strict=True)),
         map_per_threshold=map_per_threshold,
         average=float(map_per_threshold.mean()),
-        found=matches.found,
+        found=ranking.found[:, columns],
         truths_per_class=dict(zip(names, num_truths[counted].tolist(), strict=True)),
-        num_predictions=len(ranked),
-        ignored_video=int(np.sum(indexed.videos < 0)),
-        ignored_label=int(np.sum((indexed.videos >= 0) & (indexed.labels < 0))),
+        num_predictions=len(ranking.scores),
+        ignored_video=ranking.ignored_video,
+        ignored_label=ranking.ignored_label,
     )

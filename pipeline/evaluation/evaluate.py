@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,20 +11,22 @@ from pipeline import storage
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.read import read_subset
 from pipeline.errors import InputError
-from pipeline.evaluation.average_recall import average_recall
-from pipeline.evaluation.best_f1 import best_f1
-from pipeline.evaluation.class_agnostic import comparable, is_class_agnostic
-from pipeline.evaluation.detection_map import detection_map
+from pipeline.evaluation.average_recall import ProposalRecall
+from pipeline.evaluation.best_f1 import TIOU, best_f1_of
+from pipeline.evaluation.blocks import Overview, Tables, blocks, look_over, tables_of
+from pipeline.evaluation.class_agnostic import know_no_class, truth_without_classes
+from pipeline.evaluation.detection_map import detection_map_of
 from pipeline.evaluation.length_recall import recall_by_length
 from pipeline.evaluation.metrics_table import metrics_tables
 from pipeline.evaluation.protocols import changed_settings, chosen_protocol
+from pipeline.evaluation.ranking import Ranking
 from pipeline.evaluation.result import Evaluation
-from pipeline.evaluation.segmentation_map import segmentation_map
+from pipeline.evaluation.segmentation_map import DenseScores
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.failures import Failure, read_failures
 from pipeline.screen import terminal
 from pipeline.segments.activitynet_json import results_json
-from pipeline.segments.read import are_complete, folder_of, read_segments
+from pipeline.segments.read import are_complete, folder_of, read_segments, read_tables
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -35,13 +38,18 @@ def evaluate(config: EvaluateConfig) -> Summary:
     A line tells where predict has not come to its end, and where videos of the truth have no prediction.
     """
     truth = read_subset(config.dataset, config.dataset.test_subset, raw=True)
-    predictions = read_segments(config.predictions, truth.videos["video_id"].to_pylist())
-    result = score(predictions, truth, config, complete=are_complete(config.predictions))
+    video_ids = truth.videos["video_id"].to_pylist()
+    tables: Tables = partial(read_tables, config.predictions, video_ids)
+    if not storage.is_folder(config.predictions):
+        tables = tables_of(
+            read_segments(config.predictions, video_ids)
+        )  # one file, which need not be read twice
+    result = score_tables(tables, truth, config, complete=are_complete(config.predictions))
     _warn(result, config)
     outputs = {"metrics": storage.join(config.out or folder_of(config.predictions), "metrics.json")}
     storage.write_bytes(outputs["metrics"], json.dumps(result.to_json(), indent=2).encode())
     if config.results_json is not None:
-        storage.write_bytes(config.results_json, results_json(predictions))
+        storage.write_bytes(config.results_json, results_json(read_segments(config.predictions, video_ids)))
         outputs["results"] = config.results_json
     for table in metrics_tables(result):
         terminal().print(table)
@@ -81,23 +89,38 @@ def score(
     Raises:
         InputError: predictions and truth have no video or no label in common, or a metric lacks something.
     """
+    return score_tables(tables_of(predictions), truth, config, complete)
+
+
+def score_tables(
+    tables: Tables, truth: Annotations, config: EvaluateConfig, complete: bool | None = None
+) -> Evaluation:
+    """`score` of predictions that are read table by table, twice."""
     name, protocol = chosen_protocol(config)
+    overview = look_over(tables, truth)
     agnostic = config.class_agnostic
     if agnostic is None:
-        agnostic = is_class_agnostic(predictions, truth)
-    _check_overlap(predictions, truth, config, agnostic)
-    predictions, truth = comparable(
-        predictions, truth, agnostic=agnostic, distinct_truths=config.distinct_truths
-    )
-    detection = detection_map(predictions, truth, protocol.detection)
-    operating_point = segmentation = recall = by_length = None
-    if "best_f1" in protocol.metrics:
-        operating_point = best_f1(predictions, truth, union_epsilon=protocol.detection.union_epsilon)
-    if "seg_map" in protocol.metrics:
-        segmentation = segmentation_map(predictions, truth, protocol.segmentation)
-    if "ar_at_an" in protocol.metrics:
-        recall = average_recall(predictions, truth, protocol.proposals)
-    if "recall_by_length" in protocol.metrics:
+        agnostic = know_no_class(overview.labels, truth)
+    _check_overlap(overview, truth, config, agnostic)
+    predicted = truth.videos["video_id"].filter(pa.array(overview.predicted))
+    if agnostic:
+        truth = truth_without_classes(truth, distinct_truths=config.distinct_truths)
+    wanted, own = protocol.metrics, protocol.detection
+    thresholds = {*own.thresholds, *([TIOU] if "best_f1" in wanted else [])}
+    if not truth.labels:
+        raise InputError("the annotations have no class, so there is nothing to average over")
+    ranking = Ranking(truth, sorted(thresholds), own.union_epsilon)
+    dense = DenseScores(truth, protocol.segmentation) if "seg_map" in wanted else None
+    recall = ProposalRecall(truth, protocol.proposals) if "ar_at_an" in wanted else None
+    for block in blocks(tables, truth, agnostic=agnostic, whole=overview.whole):
+        ranking.add(block)
+        if dense is not None:
+            dense.add(block)
+        if recall is not None:
+            recall.add(block)
+    detection = detection_map_of(ranking, truth, own)
+    by_length = None
+    if "recall_by_length" in wanted:
         by_length = recall_by_length(detection.found, truth.instances, protocol.length_edges)
     return Evaluation(
         dataset=config.dataset.name,
@@ -107,13 +130,13 @@ def score(
         class_agnostic=agnostic,
         num_videos=truth.videos.num_rows,
         num_truths=truth.instances.num_rows,
-        num_without_predictions=_count_others(truth.videos["video_id"], predictions["video_id"]),
+        num_without_predictions=_count_others(truth.videos["video_id"], predicted),
         predictions_complete=complete,
         metrics=protocol.metrics,
         detection=detection,
-        operating_point=operating_point,
-        segmentation=segmentation,
-        recall=recall,
+        operating_point=best_f1_of(ranking) if "best_f1" in wanted else None,
+        segmentation=dense.result() if dense is not None else None,
+        recall=recall.result() if recall is not None else None,
         by_length=by_length,
     )
 
@@ -138,15 +161,15 @@ def _warn(result: Evaluation, config: EvaluateConfig) -> None:
         )
 
 
-def _check_overlap(predictions: pa.Table, truth: Annotations, config: EvaluateConfig, agnostic: bool) -> None:
+def _check_overlap(overview: Overview, truth: Annotations, config: EvaluateConfig, agnostic: bool) -> None:
     """A score of 0 should mean bad predictions, not those of another dataset."""
     subset = config.dataset.test_subset
-    checks = [("video_id", truth.videos["video_id"].to_pylist(), f"none is a video of subset {subset!r}")]
+    known = bool(overview.predicted.any())
+    checks = [("video_id", overview.video_ids, known, f"none is a video of subset {subset!r}")]
     if not agnostic:
         remedy = "none is a class of dataset.annotations; class_agnostic=true scores without classes"
-        checks.append(("label", truth.labels, remedy))
-    for column, known, problem in checks:
-        given = predictions[column].unique().to_pylist()
-        if given and not set(given) & set(known):
+        checks.append(("label", overview.labels, bool(set(overview.labels) & set(truth.labels)), remedy))
+    for column, given, is_known, problem in checks:
+        if given and not is_known:
             shown = ", ".join(map(repr, given[:3]))
             raise InputError(f"predictions={config.predictions}: of its {column} values ({shown}) {problem}")

@@ -1,5 +1,6 @@
 """Segment tables as plain arrays, which the metrics compute on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,20 @@ def index_segments(table: pa.Table, annotations: Annotations) -> IndexedSegments
         labels=_positions(table["label"], labels),
         seconds=np.stack([table["t_start"].to_numpy(), table["t_end"].to_numpy()], axis=1),
         scores=table["score"].to_numpy() if scored else np.ones(table.num_rows),
+    )
+
+
+def together(parts: Sequence[IndexedSegments]) -> IndexedSegments:
+    """The rows of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return IndexedSegments(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros(0))
+    return IndexedSegments(
+        videos=np.concatenate([part.videos for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        seconds=np.concatenate([part.seconds for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
     )
 
 

@@ -1,5 +1,6 @@
 """Segmentation mAP: how well scores position by position agree with the truth, class by class."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,11 +9,12 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
-from pipeline.evaluation.average_precision import average_precision
-from pipeline.evaluation.dense import covered, highest_scores, make_grid, smooth
-from pipeline.evaluation.indexed import index_segments
+from pipeline.evaluation.average_precision import average_precision_at
+from pipeline.evaluation.dense import Grid, covered, highest_scores, make_grid, smooth
+from pipeline.evaluation.indexed import IndexedSegments, index_segments, together
 from pipeline.segments.check import check_segments
 
+POSITIONS_AT_ONCE = 1 << 20  # that are looked at together; each takes some fifty bytes
 _SIGMA, _AMPLITUDE = 3.0, 5.0  # of PointTAD's Gaussian; the amplitude scales all scores alike
 
 
@@ -73,7 +75,7 @@ def segmentation_map(
     reference keeps them. The positions of all videos of the truth are ranked together; of equal scores the
     one of the earlier video in the annotations, then the earlier in time, goes first. AP is not interpolated.
 
-    Memory is that of one class: a few numbers a position.
+    Memory is that of the predictions, and of one class: a few bytes a position that any of them reaches.
 
     Args:
         predictions: table with the columns of `SEGMENTS_SCHEMA`; unknown videos and labels are left out.
@@ -83,26 +85,108 @@ def segmentation_map(
         InputError: a column of `predictions` is missing or unusable, a video's duration or rate is not
             known, or there is no class.
     """
-    if not annotations.labels:
-        raise InputError("the annotations have no class, so there is nothing to average over")
-    indexed = index_segments(check_segments(predictions), annotations)
-    strong = indexed[(indexed.videos >= 0) & (indexed.scores > protocol.min_score)]
-    truth = index_segments(annotations.instances, annotations)
-    grid = make_grid(annotations.videos, protocol.fps, protocol.stride)
+    scores = DenseScores(annotations, protocol)
+    scores.add(index_segments(check_segments(predictions), annotations))
+    return scores.result()
 
-    ap = []
-    for label in range(len(annotations.labels)):
-        mine, true = strong[strong.labels == label], truth[truth.labels == label]
-        positive = covered(grid, true.videos, true.seconds, strict=protocol.strict_bounds)
-        scores = np.zeros(grid.size, dtype=np.float32)
-        if len(mine) and positive.any():
-            track = highest_scores(grid, mine.videos, mine.seconds, mine.scores)
-            scores = smooth(grid, track, _SIGMA, _AMPLITUDE, shift=int(protocol.index_shift))
-        ap.append(average_precision(scores, positive))
-    counted = [value for value in ap if value > 0 or protocol.classes == "all"]
-    return SegmentationMAP(
-        protocol=protocol,
-        per_class=dict(zip(annotations.labels, ap, strict=True)),
-        mean=float(np.mean(counted)) if counted else 0.0,
-        num_positions=grid.size,
-    )
+
+class DenseScores:
+    """`segmentation_map` of predictions that come in any blocks; raises what it raises but for predictions' columns."""
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        protocol: SegmentationProtocol,
+        positions_at_once: int = POSITIONS_AT_ONCE,
+    ) -> None:
+        if not annotations.labels:
+            raise InputError("the annotations have no class, so there is nothing to average over")
+        self._labels, self._protocol, self._positions_at_once = (
+            annotations.labels,
+            protocol,
+            positions_at_once,
+        )
+        self._truth = index_segments(annotations.instances, annotations)
+        self._grid = make_grid(annotations.videos, protocol.fps, protocol.stride)
+        self._parts: list[IndexedSegments] = []
+
+    def add(self, predictions: IndexedSegments) -> None:
+        """Take some more predictions."""
+        strong = predictions.scores > self._protocol.min_score
+        kept = predictions[strong & (predictions.videos >= 0) & (predictions.labels >= 0)]
+        small = (kept.videos.astype(np.int32), kept.labels.astype(np.int32))
+        self._parts.append(IndexedSegments(*small, kept.seconds, kept.scores))
+
+    def result(self) -> SegmentationMAP:
+        """The AP of each class, one after the other."""
+        predictions = _by_label(together(self._parts), len(self._labels))
+        truth = _by_label(self._truth, len(self._labels))
+        ap = [
+            average_precision_at(self._ranks(mine, true))
+            for mine, true in zip(predictions, truth, strict=True)
+        ]
+        counted = [value for value in ap if value > 0 or self._protocol.classes == "all"]
+        return SegmentationMAP(
+            protocol=self._protocol,
+            per_class=dict(zip(self._labels, ap, strict=True)),
+            mean=float(np.mean(counted)) if counted else 0.0,
+            num_positions=self._grid.size,
+        )
+
+    def _ranks(self, mine: IndexedSegments, true: IndexedSegments) -> np.ndarray:
+        """`[P]`: the ranks, from 1, of the true positions of a class among all positions; segments are by video.
+
+        Most positions have no score. They rank last, in their order, so that they need only be counted.
+        """
+        if not len(true):
+            return np.zeros(0, dtype=np.int64)
+        scores, positives, silent = [], [], []
+        num_scored = 0
+        videos = np.union1d(mine.videos, true.videos)
+        for part in np.split(videos, self._cuts(videos)):
+            grid = self._grid.of(part)
+            positive = covered(grid, *_within(true, part), strict=self._protocol.strict_bounds)
+            dense = self._dense(grid, mine, part)
+            scored = dense > 0
+            scores.append(dense[scored])
+            positives.append(positive[scored])
+            unscored = np.flatnonzero(positive & ~scored)
+            video = np.searchsorted(grid.firsts, unscored, side="right") - 1
+            place = self._grid.firsts[part[video]] + unscored - grid.firsts[video]
+            silent.append(place - num_scored - np.cumsum(scored)[unscored])
+            num_scored += int(scored.sum())
+        order = np.argsort(-np.concatenate(scores), kind="stable")
+        heard = np.flatnonzero(np.concatenate(positives)[order])
+        return np.concatenate([heard, num_scored + np.concatenate(silent)]) + 1
+
+    def _dense(self, grid: Grid, mine: IndexedSegments, videos: np.ndarray) -> np.ndarray:
+        """`[grid.size]` float32, the scores of some videos, whose grid it is."""
+        rows = _rows(mine, videos)
+        if rows.start == rows.stop:
+            return np.zeros(grid.size, dtype=np.float32)
+        track = highest_scores(grid, *_within(mine, videos), mine.scores[rows])
+        shift, is_first = int(self._protocol.index_shift), bool(videos[0] == 0)
+        return smooth(grid, track, _SIGMA, _AMPLITUDE, shift, first=is_first)
+
+    def _cuts(self, videos: np.ndarray) -> np.ndarray:
+        ends = np.cumsum(self._grid.lengths[videos])
+        return np.flatnonzero(np.diff(ends // self._positions_at_once)) + 1
+
+
+def _by_label(segments: IndexedSegments, num_labels: int) -> Iterator[IndexedSegments]:
+    """The segments of each label, by video."""
+    order = np.lexsort((segments.videos, segments.labels))
+    ends = np.cumsum(np.bincount(segments.labels, minlength=num_labels))
+    return (segments[rows] for rows in np.split(order, ends[:-1]))
+
+
+def _rows(segments: IndexedSegments, videos: np.ndarray) -> slice:
+    """The rows, by video, from the first to the last of some videos."""
+    first, last = np.searchsorted(segments.videos, [videos[0], videos[-1] + 1])
+    return slice(first, last)
+
+
+def _within(segments: IndexedSegments, videos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in `videos`, and seconds, of the segments in these videos, which are all from the first to the last."""
+    rows = _rows(segments, videos)
+    return np.searchsorted(videos, segments.videos[rows]), segments.seconds[rows]

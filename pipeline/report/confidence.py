@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.evaluation.indexed import index_segments
-from pipeline.evaluation.matching import overlapping_pairs
+from pipeline.evaluation.matching import TrueSegments, overlapping_pairs
 from pipeline.report.style import BLUE, DPI, GREY, INK, plain
 
 _SIDE = 4.6  # inches of a panel
@@ -54,8 +54,7 @@ def proposal_quality(name: str, predictions: pa.Table, annotations: Annotations)
     for rows, _, tiou in overlapping_pairs(
         found.seconds,
         found.videos * count + found.labels,
-        truth.seconds,
-        truth.videos * count + truth.labels,
+        TrueSegments.grouped(truth.seconds, truth.videos * count + truth.labels),
         lowest=np.finfo(float).tiny,
         union_epsilon=0.0,
     ):

@@ -1,7 +1,7 @@
 """Where predicted segments come from: a folder that predict wrote, a Parquet file, or another tool's JSON."""
 
 import posixpath
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -19,6 +19,13 @@ def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table
     `video_ids` are the dataset's, to which those of a JSON file are fitted (`read_results`). Raises
     InputError where there are no segments, or not of this form.
     """
+    return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *read_tables(predictions, video_ids)])
+
+
+def read_tables(
+    predictions: str, video_ids: Collection[str] = (), columns: Sequence[str] = tuple(SEGMENTS_SCHEMA.names)
+) -> Iterator[pa.Table]:
+    """These columns of `read_segments`, file after file; raises what it raises."""
     folder = storage.join(predictions, "segments")
     if storage.is_folder(folder):
         files = [file.url for file in storage.list_files(folder) if file.url.endswith(".parquet")]
@@ -29,7 +36,7 @@ def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table
             f"predictions={predictions}: neither a folder with segments/ nor a Parquet or .json file; "
             "run predict first"
         )
-    return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *(_read_file(url, video_ids) for url in files)])
+    return (_read_file(url, video_ids, columns) for url in files)
 
 
 def folder_of(predictions: str) -> str:
@@ -44,8 +51,8 @@ def are_complete(predictions: str) -> bool | None:
     return read_completeness(predictions) is not None
 
 
-def _read_file(url: str, video_ids: Collection[str]) -> pa.Table:
+def _read_file(url: str, video_ids: Collection[str], columns: Sequence[str]) -> pa.Table:
     if url.endswith(".json"):
         with storage.open_read(url) as stream:
-            return read_results(stream, url, video_ids)
-    return check_segments(parquet.read_table(url), url)
+            return read_results(stream, url, video_ids).select(list(columns))
+    return check_segments(parquet.read_table(url, columns), url, columns)
