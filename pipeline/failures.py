@@ -66,14 +66,23 @@ def read_failures(folder: str) -> list[Failure]:
     Raises InputError naming a file that is damaged, or has kinds that this version does not know.
     """
     found = []
-    for url in parquet.list_parquet(folder):
-        for row in parquet.read_table(url).to_pylist():
+    for url, table in parquet.read_folder(folder, parquet.read_table).items():
+        for row in table.to_pylist():
             if row["kind"] not in set(FailureKind):
                 raise InputError(
                     f"{url}: has a failure of kind {row['kind']!r}, by another version of raytad; use that"
                 )
             found.append(Failure(**row | {"kind": FailureKind(row["kind"])}))
-    return found
+    return list(dict.fromkeys(found))
+
+
+def distinct_failures(failures: pa.Table) -> pa.Table:
+    """The rows of a table of `FAILURES_SCHEMA`, in their order, each once: files that are merged may tell one twice."""
+    rows = list(zip(*(column.to_pylist() for column in failures.columns), strict=True))
+    if len(set(rows)) == len(rows):
+        return failures
+    first = dict(zip(reversed(rows), reversed(range(len(rows))), strict=True))
+    return failures.take(pa.array(sorted(first.values())))
 
 
 def replace_failures(url: str, failures: Sequence[Failure]) -> None:

@@ -21,10 +21,11 @@ from pipeline import storage
 
 logger = logging.getLogger(__name__)
 
-_ROW_GROUP_BYTES = 2**20  # what a reader of one row has to fetch
+ROW_GROUP_BYTES = 2**20  # what a reader of one row has to fetch
 _WRITE_CPUS = 0.25
 _MOST_TASKS = 8192  # each costs the driver's one thread some 12 ms
 _PENDING = f"{PENDING_CHECKPOINT_SUFFIX}.parquet"
+_COMMITTED = ".parquet"
 
 
 def write_resumably(
@@ -76,7 +77,7 @@ def write_resumably(
         write_path,
         filesystem=write_fs,
         min_rows_per_file=rows_per_file,
-        row_group_size=max(1, min(rows_per_file, _ROW_GROUP_BYTES // max(1, row_bytes))),
+        row_group_size=max(1, min(rows_per_file, ROW_GROUP_BYTES // max(1, row_bytes))),
         schema=schema,
         compression="zstd",
         ray_remote_args={"num_cpus": _WRITE_CPUS},
@@ -97,20 +98,16 @@ def undo_uncommitted(target: str, checkpoint: str) -> None:
     filesystem, folder = storage.arrow_filesystem(checkpoint)
     distrust_half_renamed(filesystem, folder)
     infos = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
-    pending = {posixpath.basename(info.path): info.path for info in infos if info.path.endswith(_PENDING)}
-    if not pending:
+    names = [posixpath.basename(info.path) for info in infos]
+    uncommitted = pending_in(names)
+    if not uncommitted:
         return
-    uncommitted = {name.removesuffix(_PENDING) for name in pending}
     for file in storage.list_files(target):
-        if _record_of(posixpath.basename(file.url)) in uncommitted:
+        if record_of(posixpath.basename(file.url)) in uncommitted:
             storage.remove(file.url)
-    for path in pending.values():
-        filesystem.delete_file(path)
-
-
-def _record_of(name: str) -> str:
-    """The name of the record of a data file: Ray calls the files of a task `<record>-<number>.parquet`."""
-    return re.sub(r"-\d+\.parquet$", "", name)
+    for name in names:
+        if name.endswith(_PENDING):
+            filesystem.delete_file(posixpath.join(folder, name))
 
 
 def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdColumnCheckpointManager]:
@@ -138,14 +135,24 @@ def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdC
     return ResumableCheckpointManager
 
 
+def record_of(data_file: str) -> str:
+    """The name, without its suffix, of Ray's record of a data file: a task's files are `<record>-<number>.parquet`."""
+    return re.sub(r"-\d+\.parquet$", "", data_file)
+
+
+def pending_in(names: Collection[str]) -> frozenset[str]:
+    """Of the files in a folder of records, those that are not committed, as `record_of` names them."""
+    return frozenset(name.removesuffix(_PENDING) for name in names if name.endswith(_PENDING))
+
+
 def distrust_without_file(filesystem: FileSystem, folder: str, there: Collection[str]) -> None:
     """Delete each committed record of a data file that is not `there`, so that its rows count as never written."""
-    written = set(map(_record_of, there))
+    written = {record_of(name) for name in there}
     for info in filesystem.get_file_info(FileSelector(folder, allow_not_found=True)):
         name = posixpath.basename(info.path)
-        if info.type != FileType.File or not name.endswith(".parquet"):
+        if info.type != FileType.File or not name.endswith(_COMMITTED):
             continue
-        if not name.endswith(_PENDING) and name.removesuffix(".parquet") not in written:
+        if not name.endswith(_PENDING) and name.removesuffix(_COMMITTED) not in written:
             logger.warning("the file of %s is gone or damaged: its rows are done again", name)
             filesystem.delete_file(info.path)
 
@@ -155,7 +162,7 @@ def distrust_half_renamed(filesystem: FileSystem, folder: str) -> None:
     found = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
     names = {posixpath.basename(info.path) for info in found if info.type == FileType.File}
     for name in sorted(names):
-        committed = name.removesuffix(_PENDING) + ".parquet"
+        committed = name.removesuffix(_PENDING) + _COMMITTED
         if name.endswith(_PENDING) and committed in names:
             logger.warning(
                 "an earlier run was stopped while it committed %s: its rows are done again", committed

@@ -68,9 +68,23 @@ class FeatureRows:
 def read_rows(features: str, index: str) -> FeatureRows:
     """The rows of the files in the folder `features`, by the parts in `index` as far as they go.
 
-    A warning names each file that is not whole.
+    A warning names each file that is not whole. Where a file is merged into another meanwhile, all are listed anew.
     """
-    files = [file for file in storage.list_files(features) if file.url.endswith(".parquet")]
+    for _ in range(parquet.LOOKS - 1):
+        files = _listed(features)
+        try:
+            return _read_rows(files, features, index)
+        except InputError:
+            if all(storage.exists(file.url) for file in files):
+                raise
+    return _read_rows(_listed(features), features, index)
+
+
+def _listed(features: str) -> list[storage.StoredFile]:
+    return [file for file in storage.list_files(features) if file.url.endswith(".parquet")]
+
+
+def _read_rows(files: Sequence[storage.StoredFile], features: str, index: str) -> FeatureRows:
     places = {_name(file.url, features): (number, file.size) for number, file in enumerate(files)}
     told = np.zeros(len(files), dtype=bool)
     broken = np.zeros(len(files), dtype=bool)

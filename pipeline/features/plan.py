@@ -14,7 +14,7 @@ from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 
-_PROBE_PREFIX = "probe-"
+PROBE_PREFIX = "probe-"
 
 
 def without_failed(store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
@@ -74,7 +74,7 @@ def forget_probe_failures(store: FeatureStore, video_ids: Collection[str]) -> No
         return
     ids = pa.array(sorted(video_ids), pa.string())
     for url in parquet.list_parquet(store.folder("failures")):
-        if posixpath.basename(url).startswith(_PROBE_PREFIX):
+        if posixpath.basename(url).startswith(PROBE_PREFIX):
             table = parquet.read_table(url)
             kept = table.filter(pc.invert(pc.is_in(table["video_id"], ids)))
             if not kept.num_rows:
@@ -88,7 +88,7 @@ def write_part(store: FeatureStore, plans: list[pa.Table], failures: list[pa.Tab
 
     Failures first: a kill between the two writes leaves the planned videos to be probed again.
     """
-    name = f"{_PROBE_PREFIX}{uuid.uuid4().hex}.parquet"
+    name = f"{PROBE_PREFIX}{uuid.uuid4().hex}.parquet"
     for folder, schema, tables in (("failures", FAILURES_SCHEMA, failures), ("plan", PLAN_SCHEMA, plans)):
         table = pa.concat_tables([schema.empty_table(), *tables])
         if table.num_rows:

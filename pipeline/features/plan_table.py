@@ -12,7 +12,7 @@ from pipeline.features.schema import PLAN_SCHEMA, as_plan
 
 def read_plan(folder: str) -> pa.Table:
     """All chunks of the newest edition of each video, once. Raises InputError, naming the file, for a damaged one."""
-    return distinct([as_plan(parquet.read_table(url)) for url in parquet.list_parquet(folder)])
+    return distinct([as_plan(table) for table in parquet.read_folder(folder, parquet.read_table).values()])
 
 
 def distinct(tables: Sequence[pa.Table]) -> pa.Table:

@@ -42,8 +42,17 @@ def chunk_id(video_id: str, index: int) -> str:
 
 def as_plan(table: pa.Table) -> pa.Table:
     """A plan of this or an earlier version as a table of `PLAN_SCHEMA`; what it does not know is null."""
+    return _with_columns(table, PLAN_SCHEMA)
+
+
+def as_features(table: pa.Table) -> pa.Table:
+    """Features of this or an earlier version as a table of `FEATURES_SCHEMA` with its own metadata, likewise."""
+    return _with_columns(table, FEATURES_SCHEMA.with_metadata(table.schema.metadata))
+
+
+def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = [
         table[field.name] if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
-        for field in PLAN_SCHEMA
+        for field in schema
     ]
-    return pa.Table.from_arrays(columns, schema=PLAN_SCHEMA)
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -6,6 +6,7 @@
 <url>/failures/           one row a video, or part of it, that was lost
 <url>/checkpoint/         Ray Data's record of the chunks that are done
 <url>/index/              what features/ holds, in narrow columns with their places; may go without a loss
+<url>/merging.json        which files are being merged, while they are (`pipeline.features.compacting`)
 <url>/recipe.json         all settings from which such features can be made again; absent where they were imported
 <url>/missing.txt         videos that annotations named when features were imported, and that had none
 """
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from pipeline import parquet, storage
 from pipeline.errors import InputError
-from pipeline.failures import FAILURES_SCHEMA
+from pipeline.failures import FAILURES_SCHEMA, distinct_failures
 from pipeline.features.index import StoreIndex
 from pipeline.features.index_rows import FeatureRows, read_rows, write_part
 from pipeline.features.index_rules import Counted, count_rows
@@ -166,7 +167,13 @@ class FeatureStore:
                 f"{self.url}: snippets {start} to {stop} of {video_id} are not all stored: of its "
                 f"{video.num_snippets}, {stored} are{reason}; run the command that wrote it again"
             )
-        runs = self._read_chunks(wanted)
+        try:
+            runs = self._read_chunks(wanted)
+        except InputError:
+            if all(storage.exists(chunk.file) for chunk in wanted):
+                raise
+            self.forget_index()  # a file was merged into another
+            return self.load_range(video_id, start, stop)
         rows = np.concatenate(runs)
         offset = wanted[0].first_snippet
         return rows[start - offset : stop - offset]
@@ -187,8 +194,8 @@ class FeatureStore:
 
     def failures(self) -> pa.Table:
         """All rows of `failures/`, in a table of `FAILURES_SCHEMA`."""
-        tables = (parquet.read_table(url) for url in parquet.list_parquet(self.folder("failures")))
-        return pa.concat_tables([FAILURES_SCHEMA.empty_table(), *tables])
+        tables = parquet.read_folder(self.folder("failures"), parquet.read_table).values()
+        return distinct_failures(pa.concat_tables([FAILURES_SCHEMA.empty_table(), *tables]))
 
     def __getstate__(self) -> dict[str, Any]:
         # What only writers look at stays behind.

@@ -7,6 +7,7 @@
 <out>/checkpoint/       Ray Data's record of the videos that are done
 <out>/segments/         one row a segment, flattened from predictions/: a file for a file
 <out>/flattened.json    the files of predictions/ that segments/ tells of, in the order in which they count
+<out>/merging.json      which files are being merged, while they are (`pipeline.cluster.merging`)
 <out>/results/          what segments/ says, for people and other tools (`pipeline.segments.results`); not always
 <out>/failures/         one row a video that was lost
 <out>/complete.json     counts; there when the last predict came to its end (`pipeline.segments.completeness`)
@@ -23,12 +24,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parquet, storage
+from pipeline.cluster.merging import Merged, merge_resumable, small, units_in
 from pipeline.cluster.resumable import undo_uncommitted
 from pipeline.detector.settings import MergeConfig
 from pipeline.differences import differences
 from pipeline.errors import InputError
 from pipeline.failures import Failure, replace_failures
-from pipeline.records import DamagedRecordError, parse_record, read_record, record_bytes, write_record
+from pipeline.records import parse_record, record_bytes
+from pipeline.screen import phase
+from pipeline.segments.flattened import forget_flattened, read_flattened, write_flattened
 from pipeline.segments.read import read_segments
 from pipeline.segments.results import remove_results, write_results
 from pipeline.segments.settings import ResultsConfig
@@ -37,7 +41,6 @@ from pipeline.segments.threshold import score_threshold
 
 logger = logging.getLogger(__name__)
 
-_FLATTENED = "flattened.json"
 _OUTCOMES_SCHEMA = pa.schema(
     [pa.field("video_id", pa.string(), nullable=False), pa.field("error", pa.string())]
 )
@@ -109,6 +112,16 @@ class PredictionFolder:
                 f"out={url}: holds other predictions ({'; '.join(changed)}); {those}, or another out="
             )
 
+    @classmethod
+    def existing(cls, url: str) -> "PredictionFolder":
+        """The folder at `url`, of whatever provenance. Raises InputError where predict has not written one there."""
+        name = storage.join(url, "provenance.json")
+        if not storage.exists(name):
+            raise InputError(
+                f"predictions={url}: no folder that predict wrote (provenance.json is missing); look at the path"
+            )
+        return cls(url, parse_record(storage.read_bytes(name), name, Provenance, "predict's provenance"))
+
     def folder(self, name: str) -> str:
         """URL of one of the folders (`detector`, `plan`, `predictions`, `checkpoint`, `segments`, `results`, ...)."""
         return storage.join(self.url, name)
@@ -146,18 +159,18 @@ class PredictionFolder:
     def lacks_segments(self) -> bool:
         """Whether `segments/` may not tell all that is in `predictions/`, or some of it twice."""
         names = self.names("predictions")
-        return self.names("segments") != names or set(self._flattened()) != names
+        return self.names("segments") != names or set(read_flattened(self.url)) != names
 
     def write_segments(self) -> None:
         """Make `segments/` say what `predictions/` says, each video once; files that say so already stay.
 
         Of two rows of a video, which was done twice, the one in the file that was flattened first counts.
         """
-        names, there, told = self.names("predictions"), self.names("segments"), self._flattened()
+        names, there, told = self.names("predictions"), self.names("segments"), read_flattened(self.url)
         if not set(told) <= names & there:
             # A file that is gone may have been the one that counted, in whichever others its videos are.
             told = []
-            storage.remove(storage.join(self.url, _FLATTENED))
+            forget_flattened(self.url)
         for name in there - names:
             storage.remove(storage.join(self.folder("segments"), name))
         order = [*told, *sorted(names - set(told))]
@@ -170,14 +183,36 @@ class PredictionFolder:
         for name, counts in list(zip(order, counting, strict=True))[len(told) :]:
             predictions = parquet.read_table(self._file("predictions", name))
             parquet.write_table(self._file("segments", name), flatten(predictions.filter(pa.array(counts))))
-        write_record(storage.join(self.url, _FLATTENED), order)
+        write_flattened(self.url, order)
 
-    def _flattened(self) -> list[str]:
-        """The files of `predictions/` that `segments/` tells of, in the order in which they count."""
-        try:
-            return read_record(storage.join(self.url, _FLATTENED), list[str], "a list of files") or []
-        except DamagedRecordError:
-            return []  # it is made anew
+    def merge(self, megabytes: float) -> Merged:
+        """Merge small files of `predictions/` with those of `segments/`; `pipeline.cluster.merging` tells how."""
+        if self.lacks_segments():
+            self.write_segments()
+        return merge_resumable(
+            self.url, "predictions", "video_id", megabytes, _distinct_predictions, self._switch_segments
+        )
+
+    def merge_if_many(self, megabytes: float, most: int) -> None:
+        """`merge` where there are more than `most` small files; 0 never does."""
+        units = units_in(self.folder("predictions"), self.folder("checkpoint"))
+        if most and len(small(units, megabytes)) > most:
+            with phase("merging small files"):
+                merged = self.merge(megabytes)
+            logger.info("%d small files of %s merged into %d", merged.before, self.url, merged.after)
+
+    def _switch_segments(self, merged: str, urls: Sequence[str]) -> None:
+        """Let `segments/` tell of a merged file of `predictions/` instead of those that it replaces.
+
+        No video is in two of their tables, and readers go by the list, which is replaced at once.
+        """
+        name, old = posixpath.basename(merged), [posixpath.basename(url) for url in urls]
+        tables = [parquet.read_table(self._file("segments", each)) for each in old]
+        parquet.write_table(self._file("segments", name), pa.concat_tables(tables))
+        kept = [each for each in read_flattened(self.url) if each not in old]
+        write_flattened(self.url, [name, *kept])
+        for each in old:
+            storage.remove(self._file("segments", each))
 
     def _file(self, folder: str, name: str) -> str:
         return storage.join(self.folder(folder), name)
@@ -204,6 +239,16 @@ class PredictionFolder:
     def names(self, folder: str) -> set[str]:
         """Names of the Parquet files in one of the folders."""
         return {posixpath.basename(url) for url in parquet.list_parquet(self.folder(folder))}
+
+
+def _distinct_predictions(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of tables of `PREDICTIONS_SCHEMA`, each video once: the first good one, or the first."""
+    together = pa.concat_tables(tables)
+    failed = pc.is_valid(together["error"]).to_numpy()
+    codes = together["video_id"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(failed, kind="stable")
+    _, first = np.unique(codes[order], return_index=True)
+    return together.take(pa.array(np.sort(order[first])))
 
 
 def _first_of_each(tables: Sequence[pa.Table]) -> list[np.ndarray]:

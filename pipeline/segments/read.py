@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 
@@ -10,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.segments.activitynet_json import read_results
 from pipeline.segments.check import check_segments
 from pipeline.segments.completeness import read_completeness
+from pipeline.segments.flattened import segment_files
 from pipeline.segments.schema import SEGMENTS_SCHEMA
 
 
@@ -19,16 +21,22 @@ def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table
     `video_ids` are the dataset's, to which those of a JSON file are fitted (`read_results`). Raises
     InputError where there are no segments, or not of this form.
     """
-    return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *read_tables(predictions, video_ids)])
+    if storage.is_folder(storage.join(predictions, "segments")):
+        files = partial(segment_files, predictions)
+        tables = parquet.read_folder(
+            predictions, partial(_read_file, video_ids=video_ids), files=files
+        ).values()
+    else:
+        tables = list(read_tables(predictions, video_ids))
+    return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *tables])
 
 
 def read_tables(
     predictions: str, video_ids: Collection[str] = (), columns: Sequence[str] = tuple(SEGMENTS_SCHEMA.names)
 ) -> Iterator[pa.Table]:
-    """These columns of `read_segments`, file after file; raises what it raises."""
-    folder = storage.join(predictions, "segments")
-    if storage.is_folder(folder):
-        files = [file.url for file in storage.list_files(folder) if file.url.endswith(".parquet")]
+    """These columns of `read_segments`, file after file; raises what it raises, and where a file goes meanwhile."""
+    if storage.is_folder(storage.join(predictions, "segments")):
+        files = segment_files(predictions)
     elif storage.exists(predictions) and not storage.is_folder(predictions):
         files = [predictions]
     else:
@@ -51,7 +59,9 @@ def are_complete(predictions: str) -> bool | None:
     return read_completeness(predictions) is not None
 
 
-def _read_file(url: str, video_ids: Collection[str], columns: Sequence[str]) -> pa.Table:
+def _read_file(
+    url: str, video_ids: Collection[str], columns: Sequence[str] = tuple(SEGMENTS_SCHEMA.names)
+) -> pa.Table:
     if url.endswith(".json"):
         with storage.open_read(url) as stream:
             return read_results(stream, url, video_ids).select(list(columns))
