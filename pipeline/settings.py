@@ -98,6 +98,15 @@ def force(folder: str) -> Any:
     )
 
 
+def merge_over(folder: str) -> Any:
+    """The key by which a job merges small files at its end."""
+    return Field(
+        256,
+        ge=0,
+        description=f"merge the {folder}'s small files at the end if there are more, as compact does; 0: never",
+    )
+
+
 def stored_settings(kind: type[SettingsType], values: Mapping[str, Any], whose: str) -> SettingsType:
     """Settings that some version of raytad has stored. Raises InputError, `whose` first, where this one has others."""
     try:

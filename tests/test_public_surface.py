@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from models.detectors import DETECTORS
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
+from pipeline.compaction.settings import CompactConfig
 from pipeline.demo.settings import DemoConfig
 from pipeline.evaluation.evaluate import score
 from pipeline.evaluation.settings import EvaluateConfig
@@ -37,6 +38,7 @@ JOBS = {
     "report": ReportConfig,
     "demo": DemoConfig,
     "failures": FailuresConfig,
+    "compact": CompactConfig,
 }
 SCHEMAS = {
     "plan": PLAN_SCHEMA,

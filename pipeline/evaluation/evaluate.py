@@ -26,6 +26,7 @@ from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.failures import Failure, read_failures
 from pipeline.screen import terminal
 from pipeline.segments.activitynet_json import results_json
+from pipeline.segments.flattened import segment_files
 from pipeline.segments.read import are_complete, folder_of, read_segments, read_tables
 from pipeline.summary import Summary
 
@@ -39,12 +40,10 @@ def evaluate(config: EvaluateConfig) -> Summary:
     """
     truth = read_subset(config.dataset, config.dataset.test_subset, raw=True)
     video_ids = truth.videos["video_id"].to_pylist()
-    tables: Tables = partial(read_tables, config.predictions, video_ids)
-    if not storage.is_folder(config.predictions):
-        tables = tables_of(
-            read_segments(config.predictions, video_ids)
-        )  # one file, which need not be read twice
-    result = score_tables(tables, truth, config, complete=are_complete(config.predictions))
+    if storage.is_folder(config.predictions):
+        result = _score_folder(truth, config)
+    else:
+        result = score(read_segments(config.predictions, video_ids), truth, config)
     _warn(result, config)
     outputs = {"metrics": storage.join(config.out or folder_of(config.predictions), "metrics.json")}
     storage.write_bytes(outputs["metrics"], json.dumps(result.to_json(), indent=2).encode())
@@ -65,6 +64,18 @@ def evaluate(config: EvaluateConfig) -> Summary:
         failures=lost,
         failures_in=f"predictions={config.predictions}",
     )
+
+
+def _score_folder(truth: Annotations, config: EvaluateConfig) -> Evaluation:
+    """`score` of a folder that predict wrote, from the beginning where its files are merged meanwhile."""
+    complete = are_complete(config.predictions)
+    while True:
+        files = segment_files(config.predictions)
+        try:
+            return score_tables(partial(read_tables, config.predictions, ()), truth, config, complete)
+        except InputError:
+            if segment_files(config.predictions) == files:
+                raise
 
 
 def _lost(config: EvaluateConfig, scored: Annotations) -> list[Failure]:

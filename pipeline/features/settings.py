@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.features.timeline import Timeline
-from pipeline.settings import OutputFolder, Settings, force
+from pipeline.settings import OutputFolder, Settings, force, merge_over
 
 
 class TimelineConfig(Settings):
@@ -92,6 +92,7 @@ class StoreWriting(Settings):
 
     store: OutputFolder = Field(description="URL of the feature store to write")
     shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
+    merge_over: int = merge_over("store")
     moved: bool = Field(
         False, description="let files that the store knows be elsewhere, if they are unchanged"
     )

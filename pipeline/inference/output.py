@@ -41,6 +41,7 @@ from pipeline.segments.threshold import score_threshold
 
 logger = logging.getLogger(__name__)
 
+MERGED_MB = 32.0  # of a file that small ones become; in memory it is some times that
 _OUTCOMES_SCHEMA = pa.schema(
     [pa.field("video_id", pa.string(), nullable=False), pa.field("error", pa.string())]
 )

@@ -26,7 +26,7 @@ from pipeline.features.index import StoreIndex
 from pipeline.features.places import places_of
 from pipeline.features.store import FeatureStore
 from pipeline.inference.detector_actor import DetectorActor
-from pipeline.inference.output import PredictionFolder, Provenance
+from pipeline.inference.output import MERGED_MB, PredictionFolder, Provenance
 from pipeline.inference.settings import DetectConfig, PredictConfig
 from pipeline.lease import hold
 from pipeline.progress import Progress
@@ -106,6 +106,7 @@ def _predict(
     if pending or out.lacks_segments():
         with phase("writing the segment tables"):
             out.write_segments()
+    out.merge_if_many(MERGED_MB, config.merge_over)
     outcomes = out.outcomes()
     good = outcomes.filter(outcomes["error"].is_null())
     has_results = out.write_results(config.results, good["video_id"].to_pylist())

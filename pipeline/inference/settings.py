@@ -17,6 +17,7 @@ from pipeline.settings import (
     Settings,
     StoreUrl,
     force,
+    merge_over,
 )
 
 
@@ -56,6 +57,7 @@ class PredictConfig(DetectorChoice):
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
     results: ResultsConfig = ResultsConfig()
+    merge_over: int = merge_over("folder")
     allow_feature_mismatch: bool = Field(
         False, description="predict even from features unlike those that the run was trained on"
     )

@@ -23,9 +23,8 @@ def read_segments(predictions: str, video_ids: Collection[str] = ()) -> pa.Table
     """
     if storage.is_folder(storage.join(predictions, "segments")):
         files = partial(segment_files, predictions)
-        tables = parquet.read_folder(
-            predictions, partial(_read_file, video_ids=video_ids), files=files
-        ).values()
+        read = partial(_read_file, video_ids=video_ids)
+        tables = list(parquet.read_folder(predictions, read, files=files).values())
     else:
         tables = list(read_tables(predictions, video_ids))
     return pa.concat_tables([SEGMENTS_SCHEMA.empty_table(), *tables])

@@ -100,6 +100,9 @@ MISTAKES = {
     "report predictions={}/nowhere": "predictions={}/nowhere: not found",
     "failures": "give",
     "failures store={}/videos": "store={}/videos: no feature store there",
+    "compact": "give either store=<feature store> or predictions=<folder of predict>",
+    "compact store={}/videos": "store={}/videos: no feature store there",
+    "compact predictions={}/videos": "predictions={}/videos: no folder that predict wrote",
     # Outputs that cannot be written.
     "extract videos={}/videos store={}/truth.json": "store={}/truth.json: is a file; give a folder",
     "predict run={}/run store={}/store out={}/truth.json/x": "out={}/truth.json/x: nothing can be written there",

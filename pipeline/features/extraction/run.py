@@ -13,6 +13,7 @@ from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally
 from pipeline.features.backbones import as_settings_say
 from pipeline.features.backbones.backbone import Inputs
+from pipeline.features.compacting import compact_if_many
 from pipeline.features.extraction.embed import ChunkEmbedder
 from pipeline.features.extraction.flow_stage import add_flow
 from pipeline.features.extraction.planning import Plan, plan_store
@@ -105,6 +106,7 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
         written = FeatureStore(store.url)
         written.record_index()
     seconds = time.monotonic() - started
+    compact_if_many(written, config.shard_mb, config.merge_over)
     after = written.index()
     record_failures(store, after, "extract")
     if pending.num_rows:

@@ -17,6 +17,7 @@ from pipeline.annotations.settings import DatasetConfig
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
+from pipeline.features.compacting import compact_if_many
 from pipeline.features.failures import lost_videos, record_failures
 from pipeline.features.healing import heal, tidy_plan
 from pipeline.features.identity import compare, record_files
@@ -83,6 +84,7 @@ def _import(
         written = FeatureStore(store.url)
         written.record_index()
     seconds = time.monotonic() - started
+    compact_if_many(written, config.shard_mb, config.merge_over)
     after = written.index()
     record_failures(store, after, "import")
     _record_missing(store, missing)

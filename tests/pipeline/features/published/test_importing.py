@@ -308,3 +308,21 @@ def test_a_store_that_another_job_writes_into_is_refused(tmp_path: Path) -> None
         pytest.raises(InputError, match=r"^store=.*is being written by import_features"),
     ):
         run(source, tmp_path / "store", *AT_8)
+
+
+def test_after_small_files_were_merged_nothing_is_done_twice(tmp_path: Path) -> None:
+    """Ray itself goes by the merged records: each chunk lies there once, also after more is imported."""
+    source = put(tmp_path / "source", {f"v{index}.npy": npy(values(40, seed=index)) for index in range(6)})
+    store = tmp_path / "store"
+    assert run(source, store, *AT_8, "chunk_snippets=10", "merge_over=0").done == 6
+    assert len(list((store / "features").iterdir())) > 1
+    put(source, {f"w{index}.npy": npy(values(40, seed=9 + index)) for index in range(2)})
+    assert run(source, store, *AT_8, "chunk_snippets=10", "merge_over=2").done == 2
+    assert [len(list((store / name).iterdir())) for name in ("features", "checkpoint", "plan")] == [1, 1, 1]
+    put(source, {"x.npy": npy(values(40, seed=20))})
+    summary = run(source, store, *AT_8, "chunk_snippets=10", "merge_over=0")
+    assert (summary.done, summary.already_done) == (1, 8)
+    chunks = [row["chunk_id"] for row in rows(store)]
+    assert len(chunks) == len(set(chunks)) == 9 * 4
+    for index in range(6):
+        assert np.array_equal(features(store)[f"v{index}"], half(values(40, seed=index)))
