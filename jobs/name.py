@@ -16,7 +16,14 @@ JOB = Job(
     "name",
     NameConfig,
     run,
-    often=("naming.classes", "naming.templates", "naming.none_of_these", "naming.top_k", "actors.max_actors", "results.write"),
+    often=(
+        "naming.classes",
+        "naming.templates",
+        "naming.none_of_these",
+        "naming.top_k",
+        "actors.max_actors",
+        "results.write",
+    ),
     example='predictions=/data/predictions store=/data/store out=/data/named naming.classes="high jump, pole vault"',
     page="docs/naming.md",
 )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # In the order in which data flows; each is a module of `jobs`.
 VERBS = (
-    "demo", "extract", "import_features", "export_features", "train", "splits", "predict", "detect", "evaluate",
-    "report", "failures", "compact",
+    "demo", "extract", "import_features", "export_features", "train", "splits", "predict", "name", "detect",
+    "evaluate", "report", "failures", "compact",
 )  # fmt: skip
 _USAGE = """\
 raytad <verb> key=value ...      run a job; the same command continues after any stop

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 import ray.data
 
-from pipeline.cluster.needs import check_needs, needs_of
+from pipeline.cluster.needs import Need, check_needs, needs_of
 from pipeline.cluster.resumable import rows_a_task, write_resumably
 from pipeline.cluster.runtime import connect
 from pipeline.cluster.tally import Tally, followed
@@ -19,92 +18,86 @@ from pipeline.failures import Failure, FailureKind
 from pipeline.features.index import StoreIndex
 from pipeline.features.store import FeatureStore
 from pipeline.inference.output import PredictionFolder
-from pipeline.inference.predict import failures_of, rows_per_file, standing
-from pipeline.inference.settings import NameConfig
+from pipeline.inference.settings import NameConfig, NamingPool
+from pipeline.inference.standing import finish, rows_per_file, standing
 from pipeline.lease import hold
 from pipeline.naming.stage import NamingActor
 from pipeline.naming.words import TextSource, Words, embed, text_source
 from pipeline.progress import Progress
 from pipeline.screen import phase
-from pipeline.segments.completeness import Completeness, mark_begun, mark_complete
+from pipeline.segments.completeness import mark_begun
 from pipeline.segments.schema import PREDICTIONS_SCHEMA
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
 _WORDS = "words.safetensors"
+# Of the settings, those that the digest of the words tells of.
+_IN_WORDS = {"classes", "templates", "split_names", "none_of_these", "architecture", "weights"}
 _BYTES_PER_PAIR = 32
 
 
 def name(config: NameConfig) -> Summary:
     """Name the segments of `config.predictions`; the same command continues after any stop.
 
-    Raises InputError where the classes, the store or the network of the words cannot be used, or another job writes into
-    the folder.
+    Raises InputError where the classes, the store or the network of the words cannot be used, or another job writes
+    into the folder.
     """
     given = PredictionFolder.existing(config.predictions)
     store = FeatureStore(config.store)
     source = text_source(store, config.naming)
-    told = {
-        "words": source.digest, "features": store.spec.digest,
-        **config.naming.model_dump(exclude={"classes", "templates", "split_names", "none_of_these", "architecture", "weights"}),
-    }  # fmt: skip
+    told = {"words": source.digest, "features": store.spec.digest} | config.naming.model_dump(
+        exclude=_IN_WORDS
+    )
     with hold(config.out, "out", "name", config.force):
         out = PredictionFolder(config.out, replace(given.provenance, naming=told))
         return _name(config, given, store, source, out)
 
 
 def _name(
-    config: NameConfig, given: PredictionFolder, store: FeatureStore, source: TextSource, out: PredictionFolder
+    config: NameConfig,
+    given: PredictionFolder,
+    store: FeatureStore,
+    source: TextSource,
+    out: PredictionFolder,
 ) -> Summary:
     mark_begun(out.url)
     index = store.index()
     with_segments, unusable = _usable(given, index)
     if not with_segments.any():
         raise InputError(
-            f"predictions={given.url}: none of its videos is complete in {store.url} ({len(unusable)} are not); give the "
-            "store that holds their features"
+            f"predictions={given.url}: none of its videos is complete in {store.url} ({len(unusable)} are not); give "
+            "the store that holds their features"
         )
     out.heal()
     done, lost = standing(index, out.outcomes())
     todo = with_segments & (~done if config.retry_failed else ~done & ~lost)
     pending = index.only(np.flatnonzero(todo))
     total = int(with_segments.sum())
-    logger.info("%d videos in %s: %d to name, %d done or lost before", total, given.url, len(pending), total - len(pending))
+    logger.info(
+        "%d videos in %s: %d to name, %d done or lost before",
+        total,
+        given.url,
+        len(pending),
+        total - len(pending),
+    )
     started = time.monotonic()
     if pending:
         with phase("reading the words"):
             words = embed(source, config.naming.probabilities == "sigmoid", out.folder(_WORDS))
         connect(config.ray)
-        check_needs([needs_of("actors", cpus=config.actors.cpus, gpus=0, workers=config.actors.min_actors, workers_key="actors.min_actors")])
+        check_needs([_need(config.actors)])
         _run_graph(config, given, words, store, out, pending, frozenset(index.ids(todo & lost).to_pylist()))
     seconds = time.monotonic() - started
-    if pending or out.lacks_segments():
-        with phase("writing the segment tables"):
-            out.write_segments()
-    outcomes = out.outcomes()
-    good = outcomes.filter(outcomes["error"].is_null())
-    has_results = out.write_results(config.results, good["video_id"].to_pylist())
-    failed = failures_of(index, outcomes, "name")
-    out.write_failures([*failed, *unusable])
-    videos = total + len(unusable)
-    mark_complete(out.url, Completeness(videos, videos - len(failed) - len(unusable), len(failed) + len(unusable)))
-    done_now = int(pc.is_in(pending.videos["video_id"], good["video_id"]).to_numpy().sum())
-    hours = float(pending.duration.sum()) / 3600
-    folders = ("predictions", "segments", *["results"] * has_results, *["failures"] * bool(failed or unusable))
-    return Summary(
-        job="name",
-        unit="videos",
-        total=videos,
-        done=done_now,
-        already_done=total - done_now - len(failed),
-        skipped=len(unusable),
-        failed=len(failed),
-        outputs={folder: out.folder(folder) for folder in folders},
-        figures={"throughput": f"{3600 * hours / seconds:.0f} seconds of video per second"} if pending else {},
-        allow_failures=config.allow_failures,
-        failures=[*failed, *unusable],
-        failures_in=f"predictions={out.url}",
+    return finish(
+        out, index, pending, unusable, job="name", videos=total, seconds=seconds,
+        results=config.results, merge_over=config.merge_over, allow_failures=config.allow_failures,
+    )  # fmt: skip
+
+
+def _need(actors: NamingPool) -> Need:
+    return needs_of(
+        "actors", cpus=actors.cpus, gpus=0, workers=actors.min_actors, workers_key="actors.min_actors"
     )
 
 
@@ -147,7 +140,9 @@ def _run_graph(
             num_cpus=actors.cpus,
         )
 
-    progress = Progress("videos", len(pending), done=0, hours=float(pending.duration.sum()) / 3600, hours_done=0.0)
+    progress = Progress(
+        "videos", len(pending), done=0, hours=float(pending.duration.sum()) / 3600, hours_done=0.0
+    )
     with followed(progress) as tally:
         write_resumably(
             source=given.folder("predictions"),

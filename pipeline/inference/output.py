@@ -58,6 +58,7 @@ class Provenance:
         window_length, window_step: snippets.
         merge: how windows were merged.
         window_last: `windows.test_last`, where it is not the run's own.
+        naming: what named the segments anew, where words did.
     """
 
     checkpoint: str
@@ -67,6 +68,7 @@ class Provenance:
     window_step: int
     merge: MergeConfig
     window_last: str | None = None
+    naming: dict[str, Any] | None = None
 
     def as_tree(self) -> dict[str, Any]:
         """As plain values."""

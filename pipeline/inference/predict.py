@@ -4,8 +4,6 @@ import logging
 import time
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import ray.data
 
 from pipeline.cluster.needs import Need, check_needs, needs_of
@@ -21,25 +19,22 @@ from pipeline.detector.trained import (
     windows_for_prediction,
 )
 from pipeline.errors import InputError
-from pipeline.failures import Failure, FailureKind, split_error
+from pipeline.failures import Failure, FailureKind
 from pipeline.features.index import StoreIndex
 from pipeline.features.places import places_of
 from pipeline.features.store import FeatureStore
 from pipeline.inference.detector_actor import DetectorActor
-from pipeline.inference.output import MERGED_MB, PredictionFolder, Provenance
+from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.settings import DetectConfig, PredictConfig
+from pipeline.inference.standing import finish, rows_per_file, standing
 from pipeline.lease import hold
 from pipeline.progress import Progress
-from pipeline.screen import phase
-from pipeline.segments.completeness import Completeness, mark_begun, mark_complete
+from pipeline.segments.completeness import mark_begun
 from pipeline.segments.schema import PREDICTIONS_SCHEMA
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
-# A killed job loses the files that it was writing, so a small job has small ones.
-_LEAST_FILES = 64
-_MOST_ROWS = 2000
 _BYTES_PER_DETECTION = 32
 
 
@@ -84,7 +79,7 @@ def _predict(
             f"store={config.store}: has no complete video ({len(unusable)} incomplete); run extract"
         )
     out.heal()
-    done, lost = _standing(index, out.outcomes())
+    done, lost = standing(index, out.outcomes())
     todo = ~done if config.retry_failed else ~done & ~lost
     pending = index.only(np.flatnonzero(index.complete & todo))
     redo = frozenset(index.ids(index.complete & todo & lost).to_pylist())
@@ -103,44 +98,10 @@ def _predict(
         copy_to_predict(info, out.folder("detector"))
         _run_graph(config, out.folder("detector"), windows, store, out, pending, redo)
     seconds = time.monotonic() - started
-    if pending or out.lacks_segments():
-        with phase("writing the segment tables"):
-            out.write_segments()
-    out.merge_if_many(MERGED_MB, config.merge_over)
-    outcomes = out.outcomes()
-    good = outcomes.filter(outcomes["error"].is_null())
-    has_results = out.write_results(config.results, good["video_id"].to_pylist())
-    failed = _failures(index, outcomes)
-    failures = [*failed, *unusable.values()]
-    out.write_failures(failures)
-    videos = complete + len(unusable)
-    mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
-    done_now = int(pc.is_in(pending.videos["video_id"], good["video_id"]).to_numpy().sum())
-    hours = float(pending.duration.sum()) / 3600
-    return Summary(
-        job="predict",
-        unit="videos",
-        total=videos,
-        done=done_now,
-        already_done=videos - done_now - len(failures),
-        skipped=len(unusable),
-        failed=len(failed),
-        outputs={
-            name: out.folder(name)
-            for name in (
-                "predictions",
-                "segments",
-                *["results"] * has_results,
-                *["failures"] * bool(failures),
-            )
-        },
-        figures={"throughput": f"{3600 * hours / seconds:.0f} seconds of video per second"}
-        if pending
-        else {},
-        allow_failures=config.allow_failures,
-        failures=failures,
-        failures_in=f"predictions={out.url}",
-    )
+    return finish(
+        out, index, pending, list(unusable.values()), job="predict", videos=complete, seconds=seconds,
+        results=config.results, merge_over=config.merge_over, allow_failures=config.allow_failures,
+    )  # fmt: skip
 
 
 def _need(detect: DetectConfig) -> Need:
@@ -189,7 +150,7 @@ def _run_graph(
             checkpoint=out.folder("checkpoint"),
             id_column="video_id",
             schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
-            rows_per_file=max(1, min(_MOST_ROWS, len(pending) // _LEAST_FILES)),
+            rows_per_file=rows_per_file(len(pending)),
             row_bytes=merge.window_top_k * _BYTES_PER_DETECTION,
             rows_per_task=rows_a_task(detect.videos_per_task, len(pending)),
             redo=redo,
@@ -222,22 +183,3 @@ def _unusable(store: FeatureStore) -> dict[str, Failure]:
             f"{stored} of {video.num_snippets} snippets are stored{reason}",
         )
     return found
-
-
-def _standing(index: StoreIndex, outcomes: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Which videos of the store are predicted, and which have failed: two arrays `[V]` bool."""
-    done, lost = np.zeros((2, len(index)), dtype=bool)
-    rows, has_error = index.find(outcomes["video_id"]), outcomes["error"].is_valid().to_numpy()
-    done[rows[(rows >= 0) & ~has_error]] = True
-    lost[rows[(rows >= 0) & has_error]] = True
-    return done, lost
-
-
-def _failures(index: StoreIndex, outcomes: pa.Table) -> list[Failure]:
-    """The complete videos of the store whose prediction has failed, by id."""
-    lost = outcomes.filter(outcomes["error"].is_valid())
-    lost = lost.filter(pa.array(index.has_all(lost["video_id"]))).sort_by("video_id")
-    return [
-        Failure(video_id, index[video_id].uri, "predict", *split_error(error))
-        for video_id, error in zip(lost["video_id"].to_pylist(), lost["error"].to_pylist(), strict=True)
-    ]

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
+from pipeline.naming.settings import NamingConfig
 from pipeline.segments.settings import ResultsConfig
 from pipeline.settings import (
     ManyVideosUrls,
@@ -14,6 +15,7 @@ from pipeline.settings import (
     OptionalRunUrl,
     OptionalUrl,
     OutputFolder,
+    PredictionsUrl,
     Settings,
     StoreUrl,
     force,
@@ -65,6 +67,39 @@ class PredictConfig(DetectorChoice):
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
     force: bool = force("folder")
     ray: RayConfig = RayConfig()
+
+
+class NamingPool(ActorPool):
+    """Resources of the actors that name segments."""
+
+    cpus: PositiveFloat = Field(1.0, description="CPUs of an actor")
+    videos_per_task: PositiveInt = Field(16, description="videos that an actor takes at once")
+
+
+class NameConfig(Settings):
+    """Settings of jobs/name.py."""
+
+    predictions: PredictionsUrl = Field(description="URL of the folder that predict wrote")
+    store: StoreUrl = Field(description="URL of a feature store of the same videos whose network knows words")
+    out: OutputFolder = Field(
+        description="URL of the folder for the named predictions/, segments/ and results/"
+    )
+    naming: NamingConfig = NamingConfig()
+    actors: NamingPool = NamingPool()
+    results: ResultsConfig = ResultsConfig()
+    merge_over: int = merge_over("folder")
+    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("folder")
+    ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _has_classes(self) -> Self:
+        if not self.naming.classes:
+            raise ValueError(
+                'naming.classes: give the classes: naming.classes="high jump, pole vault", or a file of them'
+            )
+        return self
 
 
 class BackboneWeights(Settings):

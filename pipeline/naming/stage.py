@@ -23,8 +23,10 @@ from pipeline.segments.tables import VideoOutcome, predictions_table
 class NamingActor:
     """An actor that holds the words and reads features by itself, so that none pass through Ray."""
 
-    def __init__(self, store: str, index: ray.ObjectRef, words: Words, config: NamingConfig, tally: Tally) -> None:
-        """Open the store at URL `store`; `index` is a StoreIndex of the videos to be named, shared by a node's actors."""
+    def __init__(
+        self, store: str, index: ray.ObjectRef, words: Words, config: NamingConfig, tally: Tally
+    ) -> None:
+        """Open the store at URL `store`; `index` is a StoreIndex of the videos to be named, shared on a node."""
         be_patient()
         known: StoreIndex = ray.get(index)
         self.store = FeatureStore(store).knowing(known)
