@@ -115,7 +115,7 @@ def test_training_and_inference_stand_side_by_side() -> None:
 def test_a_room_imports_only_rooms_before_it_in_the_flow_of_data() -> None:
     flow = [
         "settings", "storage", "cluster", "video", "annotations", "features", "segments", "detector", "evaluation",
-        "training", "inference", "report",
+        "naming", "training", "inference", "report",
     ]  # fmt: skip
     place = {f"pipeline.{room}": number for number, room in enumerate(flow)}
 

@@ -56,3 +56,15 @@ class DatasetConfig(Settings):
                 f"with dataset.zero_shot, train_subset and test_subset must differ, not both be {self.test_subset}"
             )
         return self
+
+
+class TruthConfig(DatasetConfig):
+    """A dataset for jobs that go without."""
+
+    annotations: OptionalFilesUrl = Field(  # type: ignore[assignment]
+        None, description="URL of the annotation file, or a glob of several; null goes without"
+    )
+
+    def if_given(self) -> DatasetConfig | None:
+        """The dataset with its annotations, or None without any."""
+        return None if self.annotations is None else DatasetConfig.model_validate(self.model_dump())

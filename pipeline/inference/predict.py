@@ -4,6 +4,7 @@ import logging
 import time
 
 import numpy as np
+import pyarrow as pa
 import ray.data
 
 from pipeline.cluster.needs import Need, check_needs, needs_of
@@ -23,6 +24,7 @@ from pipeline.failures import Failure, FailureKind
 from pipeline.features.index import StoreIndex
 from pipeline.features.places import places_of
 from pipeline.features.store import FeatureStore
+from pipeline.inference.chosen import chosen_videos, rows_of
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.settings import DetectConfig, PredictConfig
@@ -48,8 +50,9 @@ def predict(config: PredictConfig) -> Summary:
     windows = windows_for_prediction(trained, config.windows)
     store = FeatureStore(config.store)
     check_features(info, store.spec, config.store, config.allow_feature_mismatch)
+    chosen = chosen_videos(config)
     with hold(config.out, "out", "predict", config.force):
-        return _predict(config, info, trained, windows, store)
+        return _predict(config, info, trained, windows, store, chosen)
 
 
 def _predict(
@@ -58,6 +61,7 @@ def _predict(
     trained: DetectorSettings,
     windows: WindowConfig,
     store: FeatureStore,
+    chosen: pa.Array | None,
 ) -> Summary:
     out = PredictionFolder(
         config.out,
@@ -73,6 +77,9 @@ def _predict(
     )
     mark_begun(out.url)
     unusable, index = _unusable(store), store.index()
+    if chosen is not None:
+        index = index.only(rows_of(chosen, index, list(unusable), config))
+        unusable = {video_id: unusable[video_id] for video_id in chosen.to_pylist() if video_id in unusable}
     complete = int(index.complete.sum())
     if not complete:
         raise InputError(
@@ -96,7 +103,7 @@ def _predict(
         out.write_plan(places_of(pending))
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
-        _run_graph(config, out.folder("detector"), windows, store, out, pending, redo)
+        _run_graph(config, out.folder("detector"), windows, index, out, pending, redo)
     seconds = time.monotonic() - started
     return finish(
         out, index, pending, list(unusable.values()), job="predict", videos=complete, seconds=seconds,
@@ -118,7 +125,7 @@ def _run_graph(
     config: PredictConfig,
     checkpoint: str,
     windows: WindowConfig,
-    store: FeatureStore,
+    index: StoreIndex,
     out: PredictionFolder,
     pending: StoreIndex,
     redo: frozenset[str],
@@ -129,7 +136,7 @@ def _run_graph(
     def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
         return videos.map_batches(
             DetectorActor,
-            fn_constructor_args=(checkpoint, store.url, windows, merge, detect, tally),
+            fn_constructor_args=(checkpoint, config.store, windows, merge, detect, tally),
             batch_size=detect.videos_per_task,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=detect.min_actors, max_size=detect.max_actors),
@@ -137,10 +144,9 @@ def _run_graph(
             num_gpus=detect.gpus,
         )
 
-    videos = store.index()
-    hours, hours_left = (float(each.duration.sum()) / 3600 for each in (videos, pending))
+    hours, hours_left = (float(each.duration.sum()) / 3600 for each in (index, pending))
     progress = Progress(
-        "videos", len(videos), done=len(videos) - len(pending), hours=hours, hours_done=hours - hours_left
+        "videos", len(index), done=len(index) - len(pending), hours=hours, hours_done=hours - hours_left
     )
     with followed(progress) as tally:
         write_resumably(

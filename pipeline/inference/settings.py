@@ -1,9 +1,10 @@
 """Settings of prediction, and of detection without a cluster."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from pipeline.annotations.settings import TruthConfig
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
 from pipeline.naming.settings import NamingConfig
@@ -55,6 +56,13 @@ class PredictConfig(DetectorChoice):
 
     store: StoreUrl = Field(description="URL of the feature store")
     out: OutputFolder = Field(description="URL of the folder for predictions/, segments/ and results/")
+    videos: tuple[str, ...] = Field(
+        (), description="ids of the videos to predict, or one .txt file of them; none is all of the store"
+    )
+    subset: Literal["train", "test"] | None = Field(
+        None, description="predict only the videos of this subset of the dataset; null is all of the store"
+    )
+    dataset: TruthConfig = TruthConfig()
     windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
@@ -67,6 +75,14 @@ class PredictConfig(DetectorChoice):
     allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
     force: bool = force("folder")
     ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _chooses_by_one_thing(self) -> Self:
+        if self.subset is not None and self.dataset.annotations is None:
+            raise ValueError("subset: of which dataset? give dataset.annotations")
+        if self.subset is not None and self.videos:
+            raise ValueError("give either videos or subset")
+        return self
 
 
 class NamingPool(ActorPool):

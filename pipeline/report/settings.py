@@ -2,27 +2,14 @@
 
 from pydantic import Field, PositiveInt, model_validator
 
-from pipeline.annotations.settings import DatasetConfig
+from pipeline.annotations.settings import TruthConfig
 from pipeline.settings import (
-    OptionalFilesUrl,
     OptionalOutputFolder,
     OptionalRunUrl,
     OptionalStoreUrl,
     PredictionsUrl,
     Settings,
 )
-
-
-class TruthConfig(DatasetConfig):
-    """The truth beside which predictions are drawn, where there is one."""
-
-    annotations: OptionalFilesUrl = Field(  # type: ignore[assignment]
-        None, description="URL of the annotation file, or a glob of several; null draws predictions only"
-    )
-
-    def if_given(self) -> DatasetConfig | None:
-        """The dataset with its annotations, or None without any."""
-        return None if self.annotations is None else DatasetConfig.model_validate(self.model_dump())
 
 
 class ReportConfig(Settings):

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from pipeline import storage
+from pipeline.annotations.settings import TruthConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.settings import EvaluateConfig
@@ -106,6 +107,8 @@ def _train_and_predict(config: SplitsConfig, split: int) -> bool:
             run=run,
             store=config.store,
             out=out,
+            subset="test",
+            dataset=TruthConfig(**dataset.model_dump()),
             detect=config.detect,
             retry_failed=True,
             ray=config.ray,

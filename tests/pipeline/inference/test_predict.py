@@ -318,3 +318,61 @@ def test_a_folder_that_another_job_writes_into_is_refused(run: str, tmp_path) ->
         pytest.raises(InputError, match=r"^out=.*is being written by predict"),
     ):
         predict(config(run, tmp_path))
+
+
+def annotations(folder: Path) -> Path:
+    """Of the first three videos, one of which the store lacks, all for testing; of another one for training."""
+    database = {
+        video: {"subset": subset, "duration": 20.0, "annotations": [{"segment": [1.0, 3.0], "label": label}]}
+        for video, subset, label in [
+            (VIDEOS[0].video_id, "testing", "jump"), (VIDEOS[1].video_id, "testing", "wave"),
+            ("elsewhere", "testing", "wave"), (VIDEOS[3].video_id, "training", "jump"),
+        ]
+    }  # fmt: skip
+    path = folder / "annotations.json"
+    path.write_text(json.dumps({"database": database}))
+    return path
+
+
+def test_only_the_videos_that_are_asked_for_are_predicted(
+    run: str, ray_local: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS, errors={INCOMPLETE: "truncated: ends early"})
+    ids = [video.video_id for video in VIDEOS]
+    (tmp_path / "ids.txt").write_text(f"{ids[6]}\n\n{INCOMPLETE}\n")
+    named = predict(config(run, tmp_path, videos=tmp_path / "ids.txt"))
+    assert (named.total, named.done, named.skipped) == (2, 1, 1)
+    of_subset = {"subset": "test", "dataset.annotations": annotations(tmp_path)}
+    subset = predict(config(run, tmp_path, **of_subset))
+    assert (subset.total, subset.done, subset.already_done) == (2, 2, 0)
+    assert "1 of 3 videos of the subset are not in" in caplog.text
+    assert set(table(tmp_path, "segments")["video_id"].to_pylist()) == {ids[0], ids[1], ids[6]}
+    again = predict(config(run, tmp_path, **of_subset))
+    assert (again.total, again.done, again.already_done) == (2, 0, 2)
+    assert predict(config(run, tmp_path)).done == len(VIDEOS) - 1 - 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"videos": "test_0000"},
+            r"videos=test_0000: not in .*, which has 7 videos; did you mean test_000\?",
+        ),
+        ({"videos": "no.txt"}, "videos=no.txt: no such file"),
+        ({"subset": "test"}, "subset: of which dataset"),
+        ({"subset": "test", "videos": "a", "dataset.annotations": "/a.json"}, "give either videos or subset"),
+    ],
+)
+def test_videos_that_cannot_be_chosen_are_told(
+    run: str, tmp_path: Path, changes: dict[str, str], message: str
+) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS)
+    with pytest.raises(InputError, match=message):
+        predict(config(run, tmp_path, **changes))
+
+
+def test_a_subset_of_which_the_store_has_nothing_is_told(run: str, tmp_path: Path) -> None:
+    write_store(str(tmp_path / "store"), VIDEOS[4:])
+    with pytest.raises(InputError, match=r"subset=test: none of its 3 videos is in .*dataset.id_prefix"):
+        predict(config(run, tmp_path, subset="test", **{"dataset.annotations": annotations(tmp_path)}))
