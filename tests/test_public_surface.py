@@ -19,7 +19,7 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.index_rows import INDEX_SCHEMA
 from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
-from pipeline.inference.settings import PredictConfig
+from pipeline.inference.settings import DetectHereConfig, NameConfig, PredictConfig
 from pipeline.keys import choices_of, described_keys
 from pipeline.lost.settings import FailuresConfig
 from pipeline.report.settings import ReportConfig
@@ -34,6 +34,8 @@ JOBS = {
     "train": TrainConfig,
     "splits": SplitsConfig,
     "predict": PredictConfig,
+    "name": NameConfig,
+    "detect": DetectHereConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
     "demo": DemoConfig,

@@ -27,6 +27,12 @@ PROVENANCE = Provenance("run", "0", "1", 8, 4, MergeConfig())
 LABELS = ("jump", "run")
 
 
+def outcomes_of(out: PredictionFolder) -> dict[str, str | None]:
+    """Every predicted video with its error."""
+    rows = out.outcomes()
+    return dict(zip(rows["video_id"].to_pylist(), rows["error"].to_pylist(), strict=True))
+
+
 def put(out: PredictionFolder, record: str, *videos: str, error: str | None = None) -> None:
     """A file of predictions and its record; the segments of a video are always the same."""
     outcomes = []
@@ -62,7 +68,7 @@ def said(url: str) -> dict[str, Any]:
     }
     return {
         "segments": ordered(read_segments(url)).to_pylist(),
-        "outcomes": out.outcomes(),
+        "outcomes": outcomes_of(out),
         "recorded": {
             each for name in files & records.keys() for each in records[name]["video_id"].to_pylist()
         },
@@ -223,4 +229,4 @@ def test_a_row_of_a_video_that_went_well_counts_before_its_loss(tmp_path: Path) 
     table = parquet.read_table(merged)
     assert table["error"].to_pylist() == [None]
     assert isinstance(table, pa.Table)
-    assert out.outcomes() == {"v": None}
+    assert outcomes_of(out) == {"v": None}
