@@ -1,11 +1,10 @@
 """Name predicted segments in words: python jobs/name.py predictions=<url> store=<url> out=<url> naming.classes=..."""
 
 from pipeline.inference.settings import NameConfig
-from pipeline.job import Job
-from pipeline.summary import Summary
+from pipeline.job import Job, Outcome
 
 
-def run(config: NameConfig) -> Summary:
+def run(config: NameConfig) -> Outcome:
     """Name the segments of an earlier prediction by classes that nobody trained on; nothing is detected anew."""
     from pipeline.inference.name import name  # after the settings are checked: it takes seconds
 
@@ -18,6 +17,7 @@ JOB = Job(
     run,
     often=(
         "naming.classes",
+        "query",
         "naming.templates",
         "naming.none_of_these",
         "naming.top_k",

@@ -132,13 +132,13 @@ def _table(segments: pa.Table, rows: int) -> Table:
     for column in ("start", "end", "action", "score"):
         table.add_column(column, justify="left" if column == "action" else "right")
     for row in best.to_pylist():
-        table.add_row(_clock(row["t_start"]), _clock(row["t_end"]), Text(row["label"]), f"{row['score']:.3f}")
+        table.add_row(clock(row["t_start"]), clock(row["t_end"]), Text(row["label"]), f"{row['score']:.3f}")
     if segments.num_rows > rows:
         table.caption = f"and {segments.num_rows - rows} more"
     return table
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """`0:01:02.5`."""
     tenths = round(10 * seconds)
     return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths % 600 / 10:04.1f}"

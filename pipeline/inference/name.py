@@ -2,13 +2,18 @@
 
 import logging
 import time
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from pipeline import storage
 from pipeline.cluster.needs import Need, check_needs, needs_of
 from pipeline.cluster.resumable import rows_a_task, write_resumably
 from pipeline.cluster.runtime import connect
@@ -17,6 +22,7 @@ from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
 from pipeline.features.index import StoreIndex
 from pipeline.features.store import FeatureStore
+from pipeline.inference.detect import clock
 from pipeline.inference.output import PredictionFolder
 from pipeline.inference.settings import NameConfig, NamingPool
 from pipeline.inference.standing import finish, rows_per_file, standing
@@ -26,18 +32,42 @@ from pipeline.naming.words import TextSource, Words, embed, text_source
 from pipeline.progress import Progress
 from pipeline.screen import phase
 from pipeline.segments.completeness import mark_begun
-from pipeline.segments.schema import PREDICTIONS_SCHEMA
+from pipeline.segments.csv_text import csv_text
+from pipeline.segments.read import read_tables
+from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
-_WORDS = "words.safetensors"
+_WORDS, _SEARCH = "words.safetensors", "search.csv"
 # Of the settings, those that the digest of the words tells of.
 _IN_WORDS = {"classes", "templates", "split_names", "none_of_these", "architecture", "weights"}
 _BYTES_PER_PAIR = 32
 
 
-def name(config: NameConfig) -> Summary:
+@dataclass(frozen=True)
+class Found:
+    """What a query found, and how the job ended."""
+
+    segments: pa.Table
+    summary: Summary
+
+    @property
+    def exit_status(self) -> int:
+        return self.summary.exit_status
+
+    def show(self, console: Console) -> None:
+        """Print the segments, the most alike first, and the summary."""
+        table = Table("video", "start", "end", "likeness")
+        for row in self.segments.to_pylist():
+            table.add_row(
+                Text(row["video_id"]), clock(row["t_start"]), clock(row["t_end"]), f"{row['score']:.3f}"
+            )
+        console.print(table)
+        self.summary.show(console)
+
+
+def name(config: NameConfig) -> Summary | Found:
     """Name the segments of `config.predictions`; the same command continues after any stop.
 
     Raises InputError where the classes, the store or the network of the words cannot be used, or another job writes
@@ -45,13 +75,29 @@ def name(config: NameConfig) -> Summary:
     """
     given = PredictionFolder.existing(config.predictions)
     store = FeatureStore(config.store)
-    source = text_source(store, config.naming)
-    told = {"words": source.digest, "features": store.spec.digest} | config.naming.model_dump(
+    source = text_source(store, config.words)
+    told = {"words": source.digest, "features": store.spec.digest} | config.words.model_dump(
         exclude=_IN_WORDS
     )
     with hold(config.out, "out", "name", config.force):
         out = PredictionFolder(config.out, replace(given.provenance, naming=told))
-        return _name(config, given, store, source, out)
+        summary = _name(config, given, store, source, out)
+        if config.query is None:
+            return summary
+        best = most_alike(read_tables(out.url), config.top)
+        url = out.folder(_SEARCH)
+        storage.write_bytes(url, csv_text(best).encode())
+        return Found(best, replace(summary, outputs=summary.outputs | {"search": url}))
+
+
+def most_alike(tables: Iterable[pa.Table], top: int) -> pa.Table:
+    """The `top` segments of the highest score of tables of `SEGMENTS_SCHEMA`, best first, of equal ones the first."""
+    best = SEGMENTS_SCHEMA.empty_table()
+    for table in tables:
+        together = pa.concat_tables([best, table])
+        order = np.argsort(-together["score"].to_numpy(), kind="stable")[:top]
+        best = together.take(order)
+    return best
 
 
 def _name(
@@ -84,7 +130,7 @@ def _name(
     started = time.monotonic()
     if pending:
         with phase("reading the words"):
-            words = embed(source, config.naming.probabilities == "sigmoid", out.folder(_WORDS))
+            words = embed(source, config.words.probabilities == "sigmoid", out.folder(_WORDS))
         connect(config.ray)
         check_needs([_need(config.actors)])
         _run_graph(config, given, words, store, out, pending, frozenset(index.ids(todo & lost).to_pylist()))
@@ -133,7 +179,7 @@ def _run_graph(
     def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
         return videos.map_batches(
             NamingActor,
-            fn_constructor_args=(store.url, shared, words, config.naming, tally),
+            fn_constructor_args=(store.url, shared, words, config.words, tally),
             batch_size=actors.videos_per_task,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=actors.min_actors, max_size=actors.max_actors),

@@ -101,6 +101,10 @@ class NameConfig(Settings):
         description="URL of the folder for the named predictions/, segments/ and results/"
     )
     naming: NamingConfig = NamingConfig()
+    query: str | None = Field(
+        None, description="instead of classes: a sentence, to which all segments are ranked by likeness"
+    )
+    top: PositiveInt = Field(50, description="segments that a query tells, the most alike")
     actors: NamingPool = NamingPool()
     results: ResultsConfig = ResultsConfig()
     merge_over: int = merge_over("folder")
@@ -110,12 +114,29 @@ class NameConfig(Settings):
     ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
-    def _has_classes(self) -> Self:
-        if not self.naming.classes:
+    def _has_words(self) -> Self:
+        if self.query is not None and self.naming.classes:
+            raise ValueError("give either naming.classes or query")
+        if self.query is not None and not self.query.strip():
+            raise ValueError("query: says nothing")
+        if self.query is None and not self.naming.classes:
             raise ValueError(
                 'naming.classes: give the classes: naming.classes="high jump, pole vault", or a file of them'
             )
         return self
+
+    @property
+    def words(self) -> NamingConfig:
+        """How segments are named: as `naming` says, or by their likeness to the query alone."""
+        if self.query is None:
+            return self.naming
+        alone = {
+            "classes": (self.query,),
+            "templates": ("{}",),
+            "probabilities": "cosine",
+            "score_power": 0.0,
+        }
+        return self.naming.model_copy(update=alone)
 
 
 class BackboneWeights(Settings):

@@ -50,8 +50,10 @@ class Namer:
         return pooled @ np.concatenate([self.words.classes, self.words.nothing]).T
 
     def probabilities(self, similarities: np.ndarray) -> np.ndarray:
-        """`[N, K]` of the classes, from `similarities`."""
+        """`[N, K]` of the classes, from `similarities`; these themselves where the settings want cosines."""
         words, config = self.words, self.config
+        if config.probabilities == "cosine":
+            return similarities[:, : len(words.classes)].astype(np.float64)
         logits = (config.logit_scale or words.logit_scale) * similarities.astype(np.float64)
         count = len(words.classes)
         if config.probabilities == "softmax":

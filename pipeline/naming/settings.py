@@ -29,9 +29,9 @@ class NamingConfig(Settings):
         "roi_align", description="what a segment's features are: RoI-align as in GAP, or the plain mean"
     )
     bins: PositiveInt = Field(16, description="parts of a segment in roi_align")  # GAP's
-    probabilities: Literal["softmax", "sigmoid"] = Field(
+    probabilities: Literal["softmax", "sigmoid", "cosine"] = Field(
         "softmax",
-        description="classes compete, or each is judged against none_of_these (SigLIP: by its own bias)",
+        description="classes compete; or each against none_of_these (SigLIP: by its own bias); or likeness itself",
     )
     logit_scale: PositiveFloat | None = Field(
         None, description="what similarities are multiplied by; null takes the network's own"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.detect import JOB
-from pipeline.inference.detect import _clock
+from pipeline.inference.detect import clock
 from tests.raytad.trained import LABELS, save_run
 from tests.videos import encode_audio, encode_video
 
@@ -85,4 +85,4 @@ def test_mistakes_are_one_line(
 
 
 def test_times_of_the_screen() -> None:
-    assert [_clock(s) for s in (0.0, 59.96, 3723.44)] == ["0:00:00.0", "0:01:00.0", "1:02:03.4"]
+    assert [clock(s) for s in (0.0, 59.96, 3723.44)] == ["0:00:00.0", "0:01:00.0", "1:02:03.4"]

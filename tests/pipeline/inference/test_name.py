@@ -1,10 +1,12 @@
 """Naming of predicted segments by words, on a store of features that share a space with them."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,14 +19,16 @@ from pipeline.features.recipe import Recipe, record_recipe
 from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
-from pipeline.inference.name import name
+from pipeline.inference.name import Found, most_alike, name
 from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.settings import NameConfig
 from pipeline.naming.settings import NamingConfig
 from pipeline.naming.words import embed, text_source
 from pipeline.segments.detections import VideoDetections
 from pipeline.segments.read import read_segments
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 from pipeline.segments.tables import VideoOutcome, predictions_table
+from pipeline.summary import Summary
 from tests.pipeline.synthetic import LABELS, SyntheticVideo, write_store
 
 TINY = BackboneConfig(name="tiny", architecture="ViT-S-32-alt", weights="random", image_size=64)
@@ -35,6 +39,7 @@ VIDEOS = [
     )
     for number in range(6)
 ]
+QUERY = "a video of a person doing wave"  # as the archive's features are made
 UNPREDICTED, INCOMPLETE = VIDEOS[1].video_id, VIDEOS[2].video_id
 
 
@@ -91,6 +96,11 @@ def predicted(folder: Path) -> None:
         pq.write_table(table, folder / "predictions" / "predictions" / f"{number}.parquet")
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def config(folder: Path, **changes: Any) -> NameConfig:
     words = {
         "predictions": folder / "predictions", "store": folder / "store", "out": folder / "named",
@@ -103,6 +113,7 @@ def test_segments_get_the_names_of_what_they_show(ray_local: None, tmp_path: Pat
     archive(tmp_path, spec)
     predicted(tmp_path)
     summary = name(config(tmp_path))
+    assert isinstance(summary, Summary)
     assert (summary.total, summary.done, summary.skipped, summary.failed) == (6, 4, 2, 0)
     assert summary.exit_status == 0
     told = {failure.video_id: failure.message for failure in summary.failures}
@@ -122,6 +133,7 @@ def test_segments_get_the_names_of_what_they_show(ray_local: None, tmp_path: Pat
             assert both[0]["label"] == label
     assert (tmp_path / "named" / "results" / "segments.csv").exists()
     again = name(config(tmp_path))
+    assert isinstance(again, Summary)
     assert (again.done, again.already_done, again.skipped) == (0, 4, 2)
 
 
@@ -169,9 +181,39 @@ def test_features_that_are_gone_fail_their_videos_alone(
     assert {failure.kind for failure in summary.failures} == {"missing_features"}
 
 
+def test_a_query_ranks_the_segments_of_all_videos(ray_local: None, tmp_path: Path, spec: FeatureSpec) -> None:
+    archive(tmp_path, spec)
+    predicted(tmp_path)
+    found = name(config(tmp_path, query=QUERY, top=5, **{"naming.classes": "[]"}))
+    assert isinstance(found, Found)
+    waves = {(v.video_id, *v.actions[1][:2]) for v in VIDEOS if v.video_id not in (UNPREDICTED, INCOMPLETE)}
+    rows = found.segments.to_pylist()
+    assert {(row["video_id"], row["t_start"], row["t_end"]) for row in rows[:4]} == waves
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+    assert len(rows) == 5
+    assert rows[3]["score"] > rows[4]["score"] + 0.2
+    assert {row["label"] for row in rows} == {QUERY}
+    written = read_csv(tmp_path / "named" / "search.csv")
+    assert {(row["video_id"], float(row["score"])) for row in written} == {
+        (row["video_id"], row["score"]) for row in rows
+    }
+
+
+def test_the_most_alike_of_many_tables_are_those_of_one() -> None:
+    random = np.random.default_rng(0)
+    rows = [
+        {"video_id": f"v{n}", "t_start": 0.0, "t_end": 1.0, "label": "q", "score": float(random.integers(9))}
+        for n in range(60)
+    ]
+    tables = [pa.Table.from_pylist(rows[n : n + 7], schema=SEGMENTS_SCHEMA) for n in range(0, 60, 7)]
+    assert most_alike(tables, 20).to_pylist() == sorted(rows, key=lambda row: -row["score"])[:20]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"query": "a door"}, "give either naming.classes or query"),
+        ({"query": " ", "naming.classes": "[]"}, "query: says nothing"),
         ({"naming.classes": "jump,jump"}, "naming.classes: lists 'jump' twice"),
         ({"naming.classes": "no.txt"}, "naming.classes=no.txt: no such file"),
         ({"naming.probabilities": "sigmoid"}, "naming.probabilities=sigmoid: ViT-S-32-alt judges"),
