@@ -16,6 +16,8 @@ from fsspec.utils import glob_translate
 
 # What an atomic write leaves where its process is killed; never anybody's data.
 PARTIAL_SUFFIX = ".partial"
+# A version that names the content, as opposed to the moment at which it was written.
+ETAG = r"(W/)?[0-9a-f]{32}(-[0-9]+)?"
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -104,11 +106,6 @@ def _version_of(info: dict[str, Any]) -> str | None:
         if info.get(name) is not None:
             return str(info[name]).strip('"')
     return None
-
-
-def is_etag(version: str) -> bool:
-    """Whether a version names the content, as opposed to the moment at which it was written."""
-    return re.fullmatch(r"(W/)?[0-9a-f]{32}(-\d+)?", version) is not None
 
 
 def _walk_local(folder: str, depth: int | None) -> Iterator[FoundFile]:

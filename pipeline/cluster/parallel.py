@@ -27,7 +27,7 @@ def run_batches(
         be_patient()
         return work(batch)
 
-    batches = iter([list(items[i : i + batch_size]) for i in range(0, len(items), batch_size)])
+    batches = (list(items[i : i + batch_size]) for i in range(0, len(items), batch_size))
     limit = max(4, int(4 * ray.cluster_resources().get("CPU", 1))) if items else 0
     running: list[ray.ObjectRef] = []
     while True:

@@ -1,10 +1,8 @@
 """Whether a command's videos are the files that a store knows by these ids: a video is its content, not its name."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +11,12 @@ import pyarrow.compute as pc
 from pipeline import listing, parquet, storage
 from pipeline.errors import InputError
 from pipeline.features.schema import as_plan
-from pipeline.features.sources import VideoSource
+from pipeline.features.sources import SOURCES_SCHEMA, VideoSource, VideoSources
 from pipeline.features.store import FeatureStore
-from pipeline.features.video_features import VideoFeatures
 
 _LOOKING_THREADS = 16
 _FOLDER_WORTH_LISTING = 16
+_LOOKED_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,12 @@ class Comparison:
     Attributes:
         new: those that the plan does not know.
         replaced: known ones that are other files now and are to be extracted again, with their next edition.
-        updated: id -> source of known ones whose place or version is to be recorded anew.
+        updated: known ones whose place or version is to be recorded anew.
     """
 
-    new: list[VideoSource]
-    replaced: list[VideoSource]
-    updated: dict[str, VideoSource]
+    new: VideoSources
+    replaced: VideoSources
+    updated: VideoSources
 
 
 def compare(
@@ -59,119 +57,124 @@ def compare(
     """
     plan = store.plan()
     first = plan.filter(pc.equal(plan["chunk_index"], 0))
-    rows = pc.index_in(
-        pa.array([s.video_id for s in sources], pa.string()), first["video_id"].combine_chunks()
-    )
+    sources = VideoSources.of(sources)
+    rows = pc.index_in(sources.video_ids, value_set=first["video_id"].combine_chunks())
+    new, now = sources.where(rows.is_null()), sources.where(rows.is_valid())
+    before = _files_in(first.take(rows.drop_null()))
     if look:
-        sources = _looked_at(sources, rows.is_valid().to_pylist())
-    editions = store.editions()
-    new, changed, updated = [], [], {}
-    wrong: list[tuple[VideoSource, VideoSource]] = []
-    odd = np.flatnonzero(~_surely_same(sources, first, rows)).tolist()
-    held = _files_in(first.take(rows.take(pa.array(odd, pa.int64())).drop_null()))
-    for source in (sources[place] for place in odd):
-        before = held.get(source.video_id)
-        if before is None:
-            # Its plan may have been lost, and its features not.
-            new.append(replace(source, edition=editions.get(source.video_id, 0)))
-        elif _is_same(before, source):
-            if before.size is None and source.size is not None:
-                updated[source.video_id] = source
-        elif moved and _may_be_moved(before, source):
-            updated[source.video_id] = source
-        elif replaced or _has_nothing_to_lose(store.index()[source.video_id], retry_failed):
-            changed.append(replace(source, edition=before.edition + 1))
-        else:
-            wrong.append((before, source))
-    if wrong:
-        raise InputError(_refusal(store.url, wrong))
-    return Comparison(new, changed, updated)
+        now = _looked_at(now)
+    same = _are_same(before, now)
+    updated = same & _is_valid(now, "size") & ~_is_valid(before, "size")
+    if moved:
+        updated |= ~same & _may_be_moved(before, now)
+    others = np.flatnonzero(~same & ~updated)
+    if not replaced:
+        kept = others[~_have_nothing_to_lose(store, now.take(pa.array(others)), retry_failed)]
+        if len(kept):
+            raise InputError(_refusal(store.url, before[int(kept[0])], now[int(kept[0])], len(kept)))
+    # The plan of a new one may have been lost, and its features not.
+    editions = pa.array(map(store.editions().get, new.video_ids.to_pylist()), pa.int32())
+    changed = pa.array(others)
+    return Comparison(
+        new.with_columns(edition=pc.fill_null(editions, 0)),
+        now.take(changed).with_columns(edition=pc.add(before.take(changed).table["edition"], 1)),
+        now.where(pa.array(updated)),
+    )
 
 
-def record_files(store: FeatureStore, files: Mapping[str, VideoSource]) -> None:
+def record_files(store: FeatureStore, files: VideoSources) -> None:
     """Write place, size and version of these videos into the plan; part by part, so that a kill loses nothing."""
     if not files:
         return
+    known = {
+        "uri": files.stored_uris,
+        "file_size": files.table["size"],
+        "file_version": files.table["version"],
+    }
     for url in parquet.list_parquet(store.folder("plan")):
         plan = as_plan(parquet.read_table(url))
-        found = [files.get(video_id) for video_id in plan["video_id"].to_pylist()]
-        if not any(found):
+        rows = pc.index_in(plan["video_id"], value_set=files.video_ids)
+        if rows.null_count == len(rows):
             continue
-        rows = [
-            row | {"uri": file.stored_uri, "file_size": file.size, "file_version": file.version}
-            if file
-            else row
-            for row, file in zip(plan.to_pylist(), found, strict=True)
-        ]
-        parquet.write_table(url, pa.Table.from_pylist(rows, schema=plan.schema))
+        for name, column in known.items():
+            place = plan.schema.get_field_index(name)
+            values = pc.if_else(pc.is_valid(rows), column.take(rows), plan[name])
+            plan = plan.set_column(place, plan.schema.field(place), values)
+        parquet.write_table(url, plan)
     store.forget_index()
 
 
-def _has_nothing_to_lose(video: VideoFeatures, retry_failed: bool) -> bool:
-    return video.recorded_chunks == 0 or (retry_failed and video.failure is not None)
+def _have_nothing_to_lose(store: FeatureStore, videos: VideoSources, retry_failed: bool) -> np.ndarray:
+    """Which of `[N]` planned videos another file may replace: `[N]` bool."""
+    if not videos:
+        return np.zeros(0, dtype=bool)
+    index = store.index()
+    rows = index.find(videos.video_ids)
+    return (index.recorded_chunks[rows] == 0) | (retry_failed & (index.lost_chunks[rows] > 0))
 
 
-def _surely_same(sources: Sequence[VideoSource], first: pa.Table, rows: pa.Array) -> np.ndarray:
-    """Which of `sources` are, by all that is known of both, the files of the plan rows `rows` of `first`: `[N]` bool.
-
-    Of the others it has to be looked at one by one.
-    """
-    held = first.select(["uri", "file_size", "file_version"]).take(rows)
-    uri, size, version = (held[name].combine_chunks() for name in held.column_names)
-    sizes = pa.array([source.size for source in sources], pa.int64())
-    versions = pa.array([source.version for source in sources], pa.string())
-    same = pc.equal(uri, pa.array([source.stored_uri for source in sources], pa.string()))
-    same = pc.and_(same, pc.or_(pc.is_null(sizes), pc.fill_null(pc.equal(size, sizes), False)))
-    same = pc.and_(same, pc.fill_null(pc.equal(version, versions), True))
-    return pc.fill_null(same, False).to_numpy(zero_copy_only=False)
+def _files_in(first: pa.Table) -> VideoSources:
+    """The files of `[N]` videos, of a plan row of each."""
+    edition = pc.fill_null(first["edition"], 0).cast(pa.int32())
+    held = [first[name] for name in ("video_id", "uri", "file_size", "file_version")]
+    return VideoSources(pa.table([*held, edition], schema=SOURCES_SCHEMA))
 
 
-def _files_in(first: pa.Table) -> dict[str, VideoSource]:
-    """The files of videos by id, from a plan row of each."""
-    names = ("video_id", "uri", "file_size", "file_version", "edition")
-    columns = (first[name].to_pylist() for name in names)
-    return {
-        video_id: VideoSource(video_id, uri, size, version, edition or 0)
-        for video_id, uri, size, version, edition in zip(*columns, strict=True)
-    }
-
-
-def _looked_at(sources: Sequence[VideoSource], known: Sequence[bool]) -> list[VideoSource]:
-    """The sources, with size and version of those that are `known` and whose listing did not tell them."""
-    unknown = [source for source, knows in zip(sources, known, strict=True) if source.size is None and knows]
-    found = _stat_all(
-        [source.uri for source in unknown if urlsplit(source.uri).scheme not in ("http", "https")]
+def _looked_at(sources: VideoSources) -> VideoSources:
+    """The sources, with size and version of those whose listing did not tell them and whose storage does."""
+    uris = sources.table["uri"]
+    ask = pc.and_not(pc.is_null(sources.table["size"]), pc.match_substring_regex(uris, "(?i)^https?:"))
+    if not pc.any(ask).as_py():
+        return sources
+    asked = np.flatnonzero(ask.to_numpy())
+    found = _stat_all(uris.take(pa.array(asked)).combine_chunks())
+    rows = np.full(len(sources), -1)
+    rows[asked[found["row"].to_numpy()]] = np.arange(found.num_rows)
+    place = pa.array(rows, mask=rows < 0)
+    told = place.is_valid()
+    size, version = (
+        pc.if_else(told, found[name].take(place), sources.table[name]) for name in ("size", "version")
     )
-    return [
-        replace(source, size=found[source.uri].size, version=found[source.uri].version)
-        if source.size is None and source.uri in found
-        else source
-        for source in sources
-    ]
+    return sources.with_columns(size=size, version=version)
 
 
-def _stat_all(urls: Sequence[str]) -> dict[str, storage.StoredFile]:
-    """Size and version by URL, where they can be told; folders of which many files are asked for are listed."""
-    by_folder: dict[str, list[str]] = defaultdict(list)
-    for url in urls:
-        by_folder[storage.parent(url)].append(url)
-    found: dict[str, storage.StoredFile] = {}
-    single: list[str] = []
-    for folder, files in by_folder.items():
-        if len(files) < _FOLDER_WORTH_LISTING:
-            single += files
-            continue
+def _stat_all(urls: pa.Array) -> pa.Table:
+    """Size and version of `[N]` files where they can be told, and the row of each in `urls`.
+
+    Folders of which many files are asked for are listed.
+    """
+    folders = pa.array(map(storage.parent, urls.to_pylist()), pa.string()).dictionary_encode()
+    codes = folders.indices.to_numpy()
+    runs = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    listed = [(folder, rows) for folder, rows in enumerate(runs) if len(rows) >= _FOLDER_WORTH_LISTING]
+    single = [rows for rows in runs if len(rows) < _FOLDER_WORTH_LISTING]
+
+    def in_folder(asked: tuple[int, np.ndarray]) -> pa.Table | None:
+        folder, rows = asked
         try:
-            there = {file.url: file for file in storage.list_files(folder, depth=1)}
+            files = storage.list_files(folders.dictionary[folder].as_py(), depth=1)
         except InputError:
-            single += files  # one may be allowed to read files and not to list them
-        else:
-            found |= {url: there[url] for url in files if url in there}
+            return None  # one may be allowed to read files and not to list them
+        there = {file.url: file for file in files}
+        return _told(rows, [there.get(url) for url in urls.take(pa.array(rows)).to_pylist()])
+
     with ThreadPoolExecutor(_LOOKING_THREADS) as pool:
-        for url, file in zip(single, pool.map(_stat, single), strict=True):
-            if file is not None:
-                found[url] = file
-    return found
+        found = [_told(np.zeros(0, dtype=np.int64), [])]
+        for (_, rows), table in zip(listed, pool.map(in_folder, listed), strict=True):
+            found.append(table) if table is not None else single.append(rows)
+        rows = np.concatenate([np.zeros(0, dtype=np.int64), *single])
+        for start in range(0, len(rows), _LOOKED_AT_ONCE):
+            part = rows[start : start + _LOOKED_AT_ONCE]
+            found.append(_told(part, list(pool.map(_stat, urls.take(pa.array(part)).to_pylist()))))
+    return pa.concat_tables(found)
+
+
+def _told(rows: np.ndarray, files: Sequence[storage.StoredFile | None]) -> pa.Table:
+    """Size and version of those of `[N]` files that are there, beside the `rows` that ask for them."""
+    sizes = pa.array((file and file.size for file in files), pa.int64())
+    versions = pa.array((file and file.version for file in files), pa.string())
+    table = pa.table({"row": pa.array(rows, pa.int64()), "size": sizes, "version": versions})
+    return table.filter(pc.is_valid(table["size"]))
 
 
 def _stat(url: str) -> storage.StoredFile | None:
@@ -181,31 +184,41 @@ def _stat(url: str) -> storage.StoredFile | None:
         return None  # extraction will say what is wrong with it
 
 
-def _is_same(before: VideoSource, now: VideoSource) -> bool:
-    return (
-        before.uri == now.stored_uri and _same_size(before, now) and not _differ(before.version, now.version)
-    )
+def _are_same(before: VideoSources, now: VideoSources) -> np.ndarray:
+    """Which of `[N]` files are, by all that is known of both, those that they were: `[N]` bool.
+
+    An etag and a time tell nothing of each other.
+    """
+    one, other = _are_etags(before), _are_etags(now)
+    same = pc.equal(before.table["uri"], now.stored_uris).to_numpy()
+    return same & _same_size(before, now) & ~(_differ(before, now, "version") & (one == other))
 
 
-def _may_be_moved(before: VideoSource, now: VideoSource) -> bool:
-    etags = all(version is not None and listing.is_etag(version) for version in (before.version, now.version))
-    return _same_size(before, now) and not (etags and before.version != now.version)
+def _may_be_moved(before: VideoSources, now: VideoSources) -> np.ndarray:
+    etags = _are_etags(before) & _are_etags(now)
+    return _same_size(before, now) & ~(etags & _differ(before, now, "version"))
 
 
-def _same_size(before: VideoSource, now: VideoSource) -> bool:
-    return before.size is None or now.size is None or before.size == now.size
+def _same_size(before: VideoSources, now: VideoSources) -> np.ndarray:
+    return ~_differ(before, now, "size")
 
 
-def _differ(before: str | None, now: str | None) -> bool:
-    """Whether two versions of the same kind differ; an etag and a time tell nothing of each other."""
-    if before is None or now is None or listing.is_etag(before) != listing.is_etag(now):
-        return False
-    return before != now
+def _differ(before: VideoSources, now: VideoSources, name: str) -> np.ndarray:
+    """Where both of `[N]` pairs have a value and not the same one: `[N]` bool."""
+    return pc.fill_null(pc.not_equal(before.table[name], now.table[name]), False).to_numpy()
 
 
-def _refusal(store: str, wrong: Sequence[tuple[VideoSource, VideoSource]]) -> str:
-    before, now = wrong[0]
-    others = f", and {len(wrong) - 1} more like it" if len(wrong) > 1 else ""
+def _are_etags(files: VideoSources) -> np.ndarray:
+    found = pc.match_substring_regex(files.table["version"], f"^{listing.ETAG}$")
+    return pc.fill_null(found, False).to_numpy()
+
+
+def _is_valid(files: VideoSources, name: str) -> np.ndarray:
+    return pc.is_valid(files.table[name]).to_numpy()
+
+
+def _refusal(store: str, before: VideoSource, now: VideoSource, count: int) -> str:
+    others = f", and {count - 1} more like it" if count > 1 else ""
     if before.uri == now.stored_uri:
         what = f"{now.stored_uri} has changed since ({_described(before)} then, {_described(now)} now)"
     else:

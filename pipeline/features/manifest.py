@@ -96,10 +96,11 @@ def _read_csv(content: bytes, name: str, required: Sequence[str], optional: Sequ
 def _read_json_lines(content: bytes, name: str, required: Sequence[str], optional: Sequence[str]) -> pa.Table:
     columns: _Columns = {column: [] for column in (*required, *optional)}
     there: dict[str, None] = {}
+    decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
     lines = (line for line in content.decode("utf-8-sig").split("\n") if line.strip())
     for number, line in enumerate(lines, start=1):
         try:
-            values = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+            values = decode(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{name}: row {number} is not a line of JSON ({_one_line(error)})") from error
         if not isinstance(values, dict):

@@ -2,7 +2,7 @@
 
 import posixpath
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,22 +10,24 @@ import pyarrow.compute as pc
 from pipeline import parquet, storage
 from pipeline.failures import FAILURES_SCHEMA, FailureKind
 from pipeline.features.schema import PLAN_SCHEMA, chunk_id
-from pipeline.features.sources import VideoSource
+from pipeline.features.sources import VideoSource, VideoSources
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 
 PROBE_PREFIX = "probe-"
 
 
-def without_failed(store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
+def without_failed(store: FeatureStore, sources: Sequence[VideoSource]) -> VideoSources:
     """Those of `sources` that an earlier run did not fail to probe.
 
     One that failed because of its storage, or as another file, is not among the failed.
     """
     rows = store.failures()
     rows = rows.filter(pc.not_equal(rows["kind"], str(FailureKind.STORAGE)))
-    failed = dict(zip(rows["video_id"].to_pylist(), rows["uri"].to_pylist(), strict=True))
-    return [source for source in sources if failed.get(source.video_id) != source.stored_uri]
+    rows = rows.take(pa.array(range(rows.num_rows - 1, -1, -1), pa.int64()))  # of several the last one counts
+    sources = VideoSources.of(sources)
+    failed = rows["uri"].take(pc.index_in(sources.video_ids, value_set=rows["video_id"]))
+    return sources.where(pc.fill_null(pc.not_equal(failed, sources.stored_uris), True))
 
 
 def cut_chunks(
@@ -68,11 +70,11 @@ def chunk_rows(
     ]
 
 
-def forget_probe_failures(store: FeatureStore, video_ids: Collection[str]) -> None:
+def forget_probe_failures(store: FeatureStore, video_ids: Collection[str] | pa.Array) -> None:
     """Let the next plan probe these videos again where they could not be probed before; others stay recorded."""
-    if not video_ids:
+    if not len(video_ids):
         return
-    ids = pa.array(sorted(video_ids), pa.string())
+    ids = video_ids if isinstance(video_ids, pa.Array) else pa.array(sorted(video_ids), pa.string())
     for url in parquet.list_parquet(store.folder("failures")):
         if posixpath.basename(url).startswith(PROBE_PREFIX):
             table = parquet.read_table(url)

@@ -1,10 +1,17 @@
-"""From what the user points at (a folder, a glob, a manifest) to a list of videos with ids."""
+"""From what the user points at (a folder, a glob, a manifest) to videos with ids: columns, and objects on demand."""
 
-import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import PurePosixPath
+from posixpath import relpath
+from typing import overload
 
-from pipeline import listing, storage
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import listing, storage, url_columns
 from pipeline.errors import InputError
 from pipeline.features.manifest import is_manifest, read_manifest
 
@@ -12,9 +19,23 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts"}
     | {".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv"}
 )
+SOURCES_SCHEMA = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("size", pa.int64()),
+        pa.field("version", pa.string()),
+        pa.field("edition", pa.int32(), nullable=False),
+    ]
+)
+_IS_VIDEO = rf"[^/]({'|'.join(re.escape(suffix) for suffix in sorted(VIDEO_SUFFIXES))})$"
+_SUFFIX = r"([^/])\.[^./]+$"
+# Paths that mean what another one does, such as `a/./b` and `a//b`.
+_ROUNDABOUT = r"(^|/)\.{0,2}(/|$)"
+_OBJECTS_AT_ONCE = 1 << 14
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoSource:
     """A video to process.
 
@@ -37,7 +58,87 @@ class VideoSource:
         return storage.without_secrets(self.uri)
 
 
-def list_videos(videos: str) -> list[VideoSource]:
+class VideoSources(Sequence[VideoSource]):
+    """Videos in columns; a `VideoSource` is made when it is asked for.
+
+    Attributes:
+        table: `[V]` rows of `SOURCES_SCHEMA`, a `VideoSource` each.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        """Of a table by the schema above."""
+        self.table = table.combine_chunks()
+
+    @classmethod
+    def of(cls, sources: Iterable[VideoSource]) -> "VideoSources":
+        """These videos, in their order."""
+        if isinstance(sources, VideoSources):
+            return sources
+        sources = list(sources)
+        columns = [[getattr(source, name) for source in sources] for name in SOURCES_SCHEMA.names]
+        return cls(pa.table(columns, schema=SOURCES_SCHEMA))
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __iter__(self) -> Iterator[VideoSource]:
+        for start in range(0, len(self), _OBJECTS_AT_ONCE):
+            part = self.table.slice(start, _OBJECTS_AT_ONCE)
+            yield from map(VideoSource, *(part[name].to_pylist() for name in SOURCES_SCHEMA.names))
+
+    @overload
+    def __getitem__(self, rows: int) -> VideoSource: ...
+    @overload
+    def __getitem__(self, rows: slice) -> "VideoSources": ...
+    def __getitem__(self, rows: int | slice) -> "VideoSource | VideoSources":
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return VideoSources(self.table.slice(start, max(0, stop - start)))
+            return self.take(pa.array(range(start, stop, step), pa.int64()))
+        row = range(len(self))[rows]
+        return VideoSource(*(self.table[name][row].as_py() for name in SOURCES_SCHEMA.names))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same videos are there in the same order, in whatever kind of sequence."""
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"VideoSources({list(self)!r})"
+
+    @property
+    def video_ids(self) -> pa.Array:
+        """`[V]` ids."""
+        return _whole(self.table["video_id"])
+
+    @cached_property
+    def stored_uris(self) -> pa.Array:
+        """`[V]` URLs as stores keep them, without secrets."""
+        return url_columns.without_secrets(_whole(self.table["uri"]))
+
+    def take(self, rows: pa.Array) -> "VideoSources":
+        """The videos of these `[N]` rows."""
+        return VideoSources(self.table.take(rows))
+
+    def where(self, wanted: pa.Array) -> "VideoSources":
+        """The videos where `[V]` bool is true."""
+        return VideoSources(self.table.filter(wanted))
+
+    def and_also(self, others: "VideoSources") -> "VideoSources":
+        """These videos and, after them, the others."""
+        return VideoSources(pa.concat_tables([self.table, others.table]))
+
+    def with_columns(self, **columns: pa.Array) -> "VideoSources":
+        """These videos with other values in some columns."""
+        held = [columns.get(name, self.table[name]) for name in SOURCES_SCHEMA.names]
+        return VideoSources(pa.table(held, schema=SOURCES_SCHEMA))
+
+
+def list_videos(videos: str) -> VideoSources:
     """The videos that `videos` names, sorted by id.
 
     What is there as it is written is no glob. A folder is searched for video files at any depth; an id is the path
@@ -72,48 +173,98 @@ def pattern_root(pattern: str) -> str:
     return ("/".join(first.split("/")[:-below]) or "/") + chain + target
 
 
-def _from_glob(pattern: str) -> list[VideoSource]:
+def _from_glob(pattern: str) -> VideoSources:
     return _from_files(pattern_root(pattern), storage.glob_files(pattern))
 
 
-def _from_files(root: str, files: list[storage.StoredFile]) -> list[VideoSource]:
-    base = storage.absolute(root).partition("::")[0]
-    sources = []
-    for file in files:
-        path = PurePosixPath(storage.without_secrets(file.url).partition("::")[0])
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            video_id = posixpath.relpath(str(path.with_suffix("")), str(PurePosixPath(base)))
-            sources.append(VideoSource(video_id, file.url, file.size, file.version))
-    return sources
+def _from_files(root: str, files: Sequence[storage.StoredFile]) -> VideoSources:
+    uris = pa.array((file.url for file in files), pa.string())
+    sizes = pa.array((file.size for file in files), pa.int64())
+    versions = pa.array((file.version for file in files), pa.string())
+    ids = _ids_below(storage.absolute(root).partition("::")[0], url_columns.paths_of(uris))
+    return _sources(ids, uris, sizes, versions).where(pc.is_valid(ids))
 
 
-def _from_manifest(manifest: str) -> list[VideoSource]:
+def _ids_below(base: str, paths: pa.Array) -> pa.Array:
+    """The paths of `[N]` files below `base` without their suffixes; null where they are of no video."""
+    prefix = base.rstrip("/") + "/"
+    below = pc.utf8_slice_codeunits(paths, len(prefix))
+    is_video = pc.match_substring_regex(pc.utf8_lower(paths), _IS_VIDEO)
+    ids = pc.if_else(is_video, pc.replace_substring_regex(below, _SUFFIX, r"\1"), None)
+    roundabout = pc.or_(
+        pc.match_substring_regex(below, _ROUNDABOUT),
+        pc.fill_null(pc.match_substring_regex(ids, _ROUNDABOUT), False),
+    )
+    odd = pc.or_(roundabout, pc.invert(pc.starts_with(paths, prefix)))
+    slow = pa.array((_id_below(base, path) for path in paths.filter(odd).to_pylist()), pa.string())
+    return pc.replace_with_mask(ids, odd, slow)
+
+
+def _id_below(base: str, path: str) -> str | None:
+    """`_ids_below` of one path, however it is written."""
+    file = PurePosixPath(path)
+    if file.suffix.lower() not in VIDEO_SUFFIXES:
+        return None
+    return relpath(str(file.with_suffix("")), str(PurePosixPath(base)))
+
+
+def _from_manifest(manifest: str) -> VideoSources:
     table = read_manifest("videos", manifest, ("uri",), ("video_id",))
     folder = storage.parent(storage.absolute(manifest))
-    has_ids = table["video_id"].null_count < table.num_rows
-    sources = []
-    rows = zip(table["video_id"].to_pylist(), table["uri"].to_pylist(), strict=True)
-    for row, (video_id, uri) in enumerate(rows, start=1):
-        if uri is None or (has_ids and video_id is None):
-            raise InputError(f"videos={manifest}: row {row} has no {'video_id' if uri else 'uri'}")
-        relative = "://" not in uri and not uri.startswith("/")
-        place = storage.join(folder, uri) if relative else storage.absolute(uri)
-        sources.append(VideoSource(video_id if has_ids else _name_of(place), place))
-    return sources
+    ids, uris = _whole(table["video_id"]), _whole(table["uri"])
+    has_ids = ids.null_count < len(ids)
+    gap = pc.index(pc.or_(uris.is_null(), pc.and_(ids.is_null(), has_ids)), True).as_py()
+    places = _places(folder, uris if gap < 0 else uris.slice(0, gap))
+    if gap >= 0:
+        missing = "video_id" if uris[gap].is_valid else "uri"
+        raise InputError(f"videos={manifest}: row {gap + 1} has no {missing}")
+    return _sources(ids if has_ids else _names_of(places), places)
 
 
-def _name_of(uri: str) -> str:
-    """The name of a file without its suffix, which does not depend on what else a manifest holds."""
-    return PurePosixPath(storage.without_secrets(uri).partition("::")[0]).stem
+def _places(folder: str, uris: pa.Array) -> pa.Array:
+    """`[N]` URIs of a manifest, relative ones from its folder on."""
+    relative = pc.invert(pc.match_substring_regex(uris, r"^/|://"))
+    full = url_columns.absolute(uris.filter(pc.invert(relative)))
+    return pc.replace_with_mask(
+        pc.if_else(relative, url_columns.joined(folder, uris), uris), pc.invert(relative), full
+    )
 
 
-def _unique(sources: list[VideoSource], videos: str) -> list[VideoSource]:
-    by_id: dict[str, VideoSource] = {}
-    for source in sources:
-        if source.video_id in by_id:
-            raise InputError(
-                f"videos={videos}: {by_id[source.video_id].stored_uri} and {source.stored_uri} both have the id "
-                f"{source.video_id}; rename one or give a manifest with video_id, uri"
-            )
-        by_id[source.video_id] = source
-    return [by_id[video_id] for video_id in sorted(by_id)]
+def _names_of(uris: pa.Array) -> pa.Array:
+    """The names of `[N]` files without suffixes, which do not depend on what else a manifest holds."""
+    paths = url_columns.paths_of(uris)
+    names = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
+    odd = pc.match_substring_regex(names, r"^\.?$")
+    slow = pa.array((PurePosixPath(path).stem for path in paths.filter(odd).to_pylist()), pa.string())
+    return pc.replace_with_mask(pc.replace_substring_regex(names, _SUFFIX, r"\1"), odd, slow)
+
+
+def _sources(
+    ids: pa.Array, uris: pa.Array, sizes: pa.Array | None = None, versions: pa.Array | None = None
+) -> VideoSources:
+    """`[N]` videos that were never replaced."""
+    rows = len(uris)
+    sizes = pa.nulls(rows, pa.int64()) if sizes is None else sizes
+    versions = pa.nulls(rows, pa.string()) if versions is None else versions
+    editions = pa.repeat(pa.scalar(0, pa.int32()), rows)
+    return VideoSources(pa.table([ids, uris, sizes, versions, editions], schema=SOURCES_SCHEMA))
+
+
+def _unique(sources: VideoSources, videos: str) -> VideoSources:
+    """The videos in the order of ids. Raises InputError where two have one id."""
+    order = pc.sort_indices(sources.video_ids)  # a stable sort, so of one id the first row comes first
+    ids = sources.video_ids.take(order)
+    again = order.slice(1).filter(pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)))
+    if len(again):
+        second = sources[pc.min(again).as_py()]
+        first = sources[pc.index(sources.video_ids, second.video_id).as_py()]
+        raise InputError(
+            f"videos={videos}: {first.stored_uri} and {second.stored_uri} both have the id "
+            f"{second.video_id}; rename one or give a manifest with video_id, uri"
+        )
+    return sources.take(order)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array, uncopied where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

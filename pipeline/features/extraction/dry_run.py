@@ -33,7 +33,7 @@ from pipeline.features.extraction.stages import (
 from pipeline.features.identity import compare
 from pipeline.features.plan import without_failed
 from pipeline.features.schema import PLAN_SCHEMA
-from pipeline.features.sources import VideoSource, list_videos
+from pipeline.features.sources import VideoSources, list_videos
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
 from pipeline.summary import EXIT_OK
@@ -174,17 +174,17 @@ def _existing_store(url: str, spec: FeatureSpec) -> FeatureStore | None:
     return FeatureStore.create(url, spec)
 
 
-def _to_probe(config: ExtractConfig, store: FeatureStore, sources: list[VideoSource]) -> list[VideoSource]:
+def _to_probe(config: ExtractConfig, store: FeatureStore, sources: VideoSources) -> VideoSources:
     found = compare(
         store, sources, moved=config.moved, replaced=config.replace, retry_failed=config.retry_failed
     )
     new = found.new if config.retry_failed else without_failed(store, found.new)
-    return [*new, *found.replaced]
+    return new.and_also(found.replaced)
 
 
 def _count(
     config: ExtractConfig,
-    sources: list[VideoSource],
+    sources: VideoSources,
     store: FeatureStore | None,
     pending: pa.Table,
     failures: pa.Table,
@@ -192,7 +192,7 @@ def _count(
     workers: tuple[StageWorkers, ...],
     sample: Sample | None,
 ) -> DryRun:
-    named = {source.video_id for source in sources}
+    named = set(sources.video_ids.to_pylist())
     to_do = set(pending["video_id"].to_pylist()) & named
     rest = sorted(named - to_do)
     complete = np.zeros(len(rest), dtype=bool) if store is None else store.index().has_all(rest)

@@ -16,7 +16,7 @@ from pipeline.features.healing import forget_plan, tidy_plan
 from pipeline.features.identity import Comparison, compare, record_files
 from pipeline.features.plan import cut_chunks, forget_probe_failures, without_failed, write_part
 from pipeline.features.schema import PLAN_SCHEMA
-from pipeline.features.sources import VideoSource
+from pipeline.features.sources import VideoSource, VideoSources
 from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.progress import Progress
@@ -59,7 +59,7 @@ class Plan:
 
 def plan_store(
     store: FeatureStore,
-    sources: list[VideoSource],
+    sources: Sequence[VideoSource],
     chunk_frames: int,
     limits: Limits = DEFAULT_LIMITS,
     *,
@@ -76,12 +76,13 @@ def plan_store(
 
     Raises InputError where the store knows a video by another file (`compare`).
     """
+    sources = VideoSources.of(sources)
     found = found or compare(store, sources, moved=moved, replaced=replaced, retry_failed=retry_failed)
     record_files(store, found.updated)
     if retry_failed:
-        forget_probe_failures(store, {source.video_id for source in sources})
-    new = [*without_failed(store, found.new), *found.replaced]
-    forget_probe_failures(store, {source.video_id for source in new})
+        forget_probe_failures(store, sources.video_ids)
+    new = without_failed(store, found.new).and_also(found.replaced)
+    forget_probe_failures(store, new.video_ids)
     if new:
         logger.info("probing %d new videos", len(new))
     plans: list[pa.Table] = []
@@ -127,7 +128,7 @@ def probe_videos(
 
 
 def probe_all(
-    sources: list[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
+    sources: Sequence[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
 ) -> Iterator[tuple[pa.Table, pa.Table, int]]:
     """(plan rows, failure rows, videos) of one task after the other, as they finish."""
 

@@ -32,7 +32,7 @@ from pipeline.features.identity import Comparison, compare
 from pipeline.features.index import StoreIndex
 from pipeline.features.plan import without_failed
 from pipeline.features.recipe import Recipe, read_recipe, record_recipe
-from pipeline.features.sources import VideoSource, list_videos
+from pipeline.features.sources import VideoSources, list_videos
 from pipeline.features.store import FeatureStore
 from pipeline.features.variation import why_constant
 from pipeline.features.writing import write_features
@@ -61,7 +61,7 @@ def extract(config: ExtractConfig) -> Summary:
         return _extract(config, sources)
 
 
-def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
+def _extract(config: ExtractConfig, sources: VideoSources) -> Summary:
     recipe = Recipe(backbone=config.backbone, flow=config.flow, timeline=config.timeline)
     store, inputs, found = _store_made_by(recipe, config.store), None, None
     if store is not None:
@@ -110,7 +110,7 @@ def _extract(config: ExtractConfig, sources: list[VideoSource]) -> Summary:
     after = written.index()
     record_failures(store, after, "extract")
     if pending.num_rows:
-        warn_if_constant(written, [source.video_id for source in sources])
+        warn_if_constant(written, sources.video_ids.to_pylist())
     return _summarise(config, store, sources, plan, before, after, seconds)
 
 
@@ -207,13 +207,13 @@ def _run_graph(
 def _summarise(
     config: ExtractConfig,
     store: FeatureStore,
-    sources: list[VideoSource],
+    sources: VideoSources,
     plan: Plan,
     before: StoreIndex,
     after: StoreIndex,
     seconds: float,
 ) -> Summary:
-    video_ids = pa.array([source.video_id for source in sources], pa.string())
+    video_ids = sources.video_ids
     kept = pa.array(sorted(plan.not_replaced), pa.string())
     complete = after.has_all(video_ids) & ~pc.is_in(video_ids, value_set=kept).to_numpy(zero_copy_only=False)
     lost = video_ids.filter(pa.array(~complete)).to_pylist()

@@ -4,9 +4,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
-from pipeline.features.sources import VideoSource
+from pipeline.features.sources import VideoSource, VideoSources
 
 
 class SignedUris:
@@ -14,8 +15,7 @@ class SignedUris:
 
     def __init__(self, sources: Sequence[VideoSource]) -> None:
         """`sources` are sorted by id; needs a running Ray."""
-        table = pa.table({"video_id": [s.video_id for s in sources], "uri": [s.uri for s in sources]})
-        self._reference = ray.put(table.combine_chunks())
+        self._reference = ray.put(VideoSources.of(sources).table.select(["video_id", "uri"]).combine_chunks())
 
     def uri_of(self, video_id: str, stored: str) -> str:
         """The URL to read a video from: this command's, or the `stored` one of a video that it does not name."""
@@ -29,5 +29,6 @@ class SignedUris:
 
 def signed_uris(sources: Sequence[VideoSource]) -> SignedUris | None:
     """Those of `sources` whose URL is more than what a store keeps; None where there is none."""
-    signed = [source for source in sources if source.uri != source.stored_uri]
+    sources = VideoSources.of(sources)
+    signed = sources.where(pc.not_equal(sources.table["uri"], sources.stored_uris))
     return SignedUris(signed) if signed else None

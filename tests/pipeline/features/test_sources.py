@@ -1,16 +1,23 @@
 """What the user points at becomes videos with ids."""
 
 import json
-from pathlib import Path
+import posixpath
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import fsspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipeline import storage
 from pipeline.errors import InputError
-from pipeline.features.sources import VideoSource, list_videos
+from pipeline.features import sources
+from pipeline.features.sources import VIDEO_SUFFIXES, VideoSource, VideoSources, list_videos
 
 
 @pytest.fixture
@@ -127,3 +134,102 @@ def test_what_cannot_be_used_is_named(archive: Path) -> None:
     (archive / "broken.parquet").write_bytes(b"not parquet")
     with pytest.raises(InputError, match=r"broken\.parquet: not a readable \.parquet manifest"):
         list_videos(f"{archive}/broken.parquet")
+
+
+NAMES = [
+    "a",
+    "B.MP4",
+    "c.webm",
+    ".mp4",
+    "..mp4",
+    "...",
+    "x.y.mkv",
+    "café.ogv",
+    "a.ts\n",
+    "n\n.ts",
+    "d.tſ",
+    "e.MKV",
+    "f.txt",
+]
+PATHS = st.lists(st.sampled_from([*NAMES, "", ".", ".."]), min_size=1, max_size=4).map("/".join)
+BASES = ["/", "/arch", "s3://bucket", "s3://bucket/a.b", "memory:///x", "https://h/x"]
+
+
+def id_by_hand(base: str, path: str) -> str | None:
+    file = PurePosixPath(path)
+    if file.suffix.lower() not in VIDEO_SUFFIXES:
+        return None
+    return posixpath.relpath(str(file.with_suffix("")), str(PurePosixPath(base)))
+
+
+@given(st.sampled_from(BASES), st.sampled_from([*BASES, ""]), st.lists(PATHS))
+def test_ids_in_columns_are_those_of_each_path(base: str, root: str, paths: list[str]) -> None:
+    files = [f"{(root or base).rstrip('/')}/{path}" for path in paths]
+    ids = sources._ids_below(base, pa.array(files, pa.string()))
+    assert ids.to_pylist() == [id_by_hand(base, file) for file in files]
+    names = sources._names_of(pa.array(files, pa.string()))
+    assert names.to_pylist() == [PurePosixPath(file).stem for file in files]
+
+
+ROWS = st.tuples(
+    st.sampled_from(
+        ["a.mp4", "b.mp4", "b/a.avi", "/b/../c.mp4", "s3://b/x.mp4/", "https://h/y.mp4?s=1", "no://z", ""]
+    ),
+    st.sampled_from(["", "one", "two", "three"]),
+)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=6))
+def test_a_manifest_in_columns_is_what_it_is_row_by_row(rows: list[tuple[str, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        manifest = f"{folder}/list.jsonl"
+        Path(manifest).write_text(
+            "".join(json.dumps({"uri": uri, "video_id": name}) + "\n" for uri, name in rows)
+        )
+        try:
+            expected: list[VideoSource] | str = manifest_by_hand(folder, rows)
+        except InputError as error:
+            expected = str(error)
+        try:
+            found: Sequence[VideoSource] | str = list_videos(manifest)
+        except InputError as error:
+            found = str(error).removeprefix(f"videos={manifest}: ")
+        assert found == expected
+
+
+def manifest_by_hand(folder: str, rows: list[tuple[str, str]]) -> list[VideoSource]:
+    found: dict[str, VideoSource] = {}
+    named = any(name for _, name in rows)
+    videos = []
+    for row, (uri, name) in enumerate(rows, start=1):
+        if not uri or (named and not name):
+            raise InputError(f"row {row} has no {'video_id' if uri else 'uri'}")
+        relative = "://" not in uri and not uri.startswith("/")
+        place = storage.join(folder, uri) if relative else storage.absolute(uri)
+        bare = storage.without_secrets(place)
+        videos.append(VideoSource(name if named else PurePosixPath(bare).stem, place))
+    for video in videos:
+        if other := found.get(video.video_id):
+            raise InputError(
+                f"{other.stored_uri} and {video.stored_uri} both have the id {video.video_id}; rename one or give "
+                "a manifest with video_id, uri"
+            )
+        found[video.video_id] = video
+    return [found[name] for name in sorted(found)]
+
+
+def test_videos_in_columns_are_a_sequence_of_objects() -> None:
+    videos = [VideoSource(name, f"/{name}.mp4", size, "v", 2) for size, name in enumerate("abcde")]
+    columns = VideoSources.of(videos)
+    assert columns == videos
+    assert VideoSources.of(columns) is columns
+    assert [(s.size, s.version) for s in columns] == [(s.size, s.version) for s in videos]
+    assert [columns[0], columns[-1]] == [videos[0], videos[-1]]
+    for rows in (slice(1, 3), slice(3, 1), slice(None, None, -2), slice(-2, None), slice(9, 12)):
+        assert columns[rows] == videos[rows]
+    with pytest.raises(IndexError):
+        columns[5]
+    assert columns[1:].and_also(columns[:1]) == [*videos[1:], videos[0]]
+    assert columns != videos[:4]
+    assert columns != [*videos[:4], VideoSource("e", "/elsewhere.mp4", edition=2)]
+    assert VideoSources.of([]) == []
