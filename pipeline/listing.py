@@ -14,6 +14,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate
 
+from pipeline import long_listing
+
 # What an atomic write leaves where its process is killed; never anybody's data.
 PARTIAL_SUFFIX = ".partial"
 # A version that names the content, as opposed to the moment at which it was written.
@@ -21,7 +23,7 @@ ETAG = r"(W/)?[0-9a-f]{32}(-[0-9]+)?"
 _MAGIC = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file in a filesystem.
 
@@ -139,8 +141,22 @@ def _local_version(status: os.stat_result) -> str:
 
 
 def _walk_remote(fs: fsspec.AbstractFileSystem, folder: str, depth: int | None) -> Iterator[FoundFile]:
-    # With a depth, fsspec walks folder by folder and by default passes over those that it cannot list.
-    options = {} if depth is None else {"maxdepth": depth, "on_error": "raise"}
-    for path, info in fs.find(folder, detail=True, **options).items():
+    if depth is None and long_listing.is_s3(fs):
+        empty = True
+        for info in long_listing.keys_below(fs, folder):
+            empty = False
+            if not info["Key"].endswith("/"):
+                yield FoundFile(info["Key"], info["Size"], _version_of(info))
+        if not empty or "/" not in folder:
+            return
+        try:
+            found = {folder: fs.info(folder)}  # a file, if anything
+        except FileNotFoundError:
+            return
+    else:
+        # With a depth, fsspec walks folder by folder and by default passes over those that it cannot list.
+        options = {} if depth is None else {"maxdepth": depth, "on_error": "raise"}
+        found = fs.find(folder, detail=True, **options)
+    for path, info in found.items():
         if info["type"] == "file" and not path.endswith("/"):
             yield FoundFile(path, int(info.get("size") or 0), _version_of(info))

@@ -49,7 +49,7 @@ _UPLOAD_MEMORY = 32 * 2**20
 _WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file found by `list_files`: its full URL, size in bytes, and version (an etag or a time) where there is one."""
 

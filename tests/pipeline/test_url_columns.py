@@ -1,5 +1,7 @@
 """What is told of columns of URLs is what storage tells of each."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -88,9 +90,14 @@ def test_paths_are_joined_as_each_is(folder: str, parts: list[str]) -> None:
 
 
 def test_a_bucket_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[str] = []
     resolve = storage.resolve
-    monkeypatch.setattr(storage, "resolve", lambda url: asked.append(url) or resolve(url))
+
+    def counted(url: str) -> Any:
+        asked.append(url)
+        return resolve(url)
+
+    monkeypatch.setattr(storage, "resolve", counted)
     urls = [
         f"{place}/{number}.mp4" for number in range(50) for place in ("s3://a", "s3://b", "memory://m", "/a")
     ]
