@@ -33,6 +33,7 @@ _SUFFIX = r"([^/])\.[^./]+$"
 # Paths that mean what another one does, such as `a/./b` and `a//b`.
 _ROUNDABOUT = r"(^|/)\.{0,2}(/|$)"
 _OBJECTS_AT_ONCE = 1 << 14
+_FILES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +179,20 @@ def _from_glob(pattern: str) -> VideoSources:
 
 
 def _from_files(root: str, files: Sequence[storage.StoredFile]) -> VideoSources:
+    base = storage.absolute(root).partition("::")[0]
+    starts = range(0, max(1, len(files)), _FILES_AT_ONCE)
+    return VideoSources(
+        pa.concat_tables(_videos_among(base, files[start : start + _FILES_AT_ONCE]) for start in starts)
+    )
+
+
+def _videos_among(base: str, files: Sequence[storage.StoredFile]) -> pa.Table:
+    """Rows of `SOURCES_SCHEMA` of those of the files below `base` that are videos."""
     uris = pa.array((file.url for file in files), pa.string())
     sizes = pa.array((file.size for file in files), pa.int64())
     versions = pa.array((file.version for file in files), pa.string())
-    ids = _ids_below(storage.absolute(root).partition("::")[0], url_columns.paths_of(uris))
-    return _sources(ids, uris, sizes, versions).where(pc.is_valid(ids))
+    ids = _ids_below(base, url_columns.paths_of(uris))
+    return _sources(ids, uris, sizes, versions).table.filter(pc.is_valid(ids))
 
 
 def _ids_below(base: str, paths: pa.Array) -> pa.Array:

@@ -261,3 +261,19 @@ def test_files_that_are_asked_for_and_not_there_stay_untold(tmp_path: Path, ther
     store = plan_of(tmp_path / "store", sources)
     found = compare(store, sources).updated
     assert [(s.video_id, s.size) for s in found] == [(s.video_id, 5) for s in sources[10 : 10 + there]]
+
+
+def test_known_files_are_compared_without_an_object_each(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = archive / "list.csv"
+    manifest.write_text("video_id,uri\none,a/one.mp4\ntwo,a/two.mp4\n")
+    store = plan_of(archive / "store", list_videos(str(archive / "a")))
+
+    def none(*_: object) -> None:
+        raise AssertionError("an object was made")
+
+    monkeypatch.setattr(VideoSource, "__init__", none)
+    for videos in (archive / "a", archive / "a" / "*.mp4", manifest):
+        found = compare(store, list_videos(str(videos)))
+        assert (len(found.new), len(found.replaced), len(found.updated)) == (0, 0, 0)
