@@ -25,12 +25,15 @@ def absolute(urls: pa.Array) -> pa.Array:
     """
     chained = pc.match_substring(urls, "::")
     apart = pc.or_(chained, pc.invert(pc.match_substring(urls, "://")))
-    fs_of = {}
     elsewhere = urls.filter(pc.invert(apart))
     places = pc.replace_substring_regex(elsewhere, _PLACE, r"\1")
-    for place in pc.unique(places):
-        if not place.as_py().startswith("file://"):
-            fs_of[place.as_py()], _ = storage.resolve(elsewhere[pc.index(places, place).as_py()].as_py())
+    distinct = pc.unique(places)
+    firsts = elsewhere.take(pc.index_in(distinct, value_set=places))
+    fs_of = {
+        place: storage.resolve(url)[0]
+        for place, url in zip(distinct.to_pylist(), firsts.to_pylist(), strict=True)
+        if not place.startswith("file://")
+    }
     plain = pc.and_not(pc.match_substring_regex(urls, _PLAIN_REMOTE), chained)
     clean = pc.and_not(
         pc.match_substring_regex(urls, _CLEAN_LOCAL), pc.match_substring_regex(urls, _UNCLEAN_LOCAL)

@@ -189,9 +189,10 @@ def _are_same(before: VideoSources, now: VideoSources) -> np.ndarray:
 
     An etag and a time tell nothing of each other.
     """
-    one, other = _are_etags(before), _are_etags(now)
-    same = pc.equal(before.table["uri"], now.stored_uris).to_numpy()
-    return same & _same_size(before, now) & ~(_differ(before, now, "version") & (one == other))
+    changed = _differ(before, now, "version")
+    if changed.any():
+        changed &= _are_etags(before) == _are_etags(now)
+    return pc.equal(before.table["uri"], now.stored_uris).to_numpy() & _same_size(before, now) & ~changed
 
 
 def _may_be_moved(before: VideoSources, now: VideoSources) -> np.ndarray:

@@ -31,7 +31,7 @@ PARTS = st.sampled_from(
         "%2F",
     ]
 )
-LOCAL = ["/", "//", "file:///"]
+LOCAL = ["/", "//", "file:///", "file://h/"]
 REMOTE = ["s3://bucket/", "s3a://bucket/", "s3://", "s3:///", "memory://", "memory://m/"]
 WEB = [
     "http://h/",
