@@ -169,11 +169,14 @@ class FeatureStore:
             )
         try:
             runs = self._read_chunks(wanted)
-        except InputError:
+        except InputError as error:
             if all(storage.exists(chunk.file) for chunk in wanted):
                 raise
-            self.forget_index()  # a file was merged into another
-            return self.load_range(video_id, start, stop)
+            self.forget_index()  # a file was merged into another, unless it is just gone
+            try:
+                return self.load_range(video_id, start, stop)
+            except InputError:
+                raise error from None
         rows = np.concatenate(runs)
         offset = wanted[0].first_snippet
         return rows[start - offset : stop - offset]
