@@ -49,7 +49,7 @@ def write_resumably(
 
     Args:
         source: URL of a folder of Parquet files with `id_column`, unique over all rows.
-        transform: one row in, one row out, with the id kept.
+        transform: one row in, at most one row out, with the id kept; an id without a row is not recorded.
         target: URL of a folder; files are added to it.
         checkpoint: URL of the folder of Ray's records, used with this `target` only.
         id_column: a string column.

@@ -15,6 +15,8 @@ from pipeline.inference.settings import PredictConfig
 
 logger = logging.getLogger(__name__)
 
+_MOST_COMPARED = 10_000  # ids, for a hint within a second
+
 
 def chosen_videos(config: PredictConfig) -> pa.Array | None:
     """The ids that the settings choose, each once, sorted; None for all of the store.
@@ -44,7 +46,7 @@ def rows_of(chosen: pa.Array, index: StoreIndex, lost: Sequence[str], config: Pr
     rows = index.find(chosen)
     strangers = sorted(set(chosen.filter(pa.array(rows < 0)).to_pylist()) - set(lost))
     if strangers and config.videos:
-        near = difflib.get_close_matches(strangers[0], list(index), n=1)
+        near = difflib.get_close_matches(strangers[0], index if len(index) <= _MOST_COMPARED else [], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"videos={strangers[0]}: not in {config.store}, which has {len(index)} videos{hint}")
     if len(strangers) == len(chosen):

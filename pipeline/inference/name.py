@@ -8,33 +8,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import ray
-import ray.data
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pipeline import storage
-from pipeline.cluster.needs import Need, check_needs, needs_of
-from pipeline.cluster.resumable import rows_a_task, write_resumably
+from pipeline.cluster.needs import check_needs
 from pipeline.cluster.runtime import connect
-from pipeline.cluster.tally import Tally, followed
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
 from pipeline.features.index import StoreIndex
 from pipeline.features.store import FeatureStore
 from pipeline.inference.detect import clock
+from pipeline.inference.graph import fill_predictions, need_of
 from pipeline.inference.output import PredictionFolder
-from pipeline.inference.settings import NameConfig, NamingPool
-from pipeline.inference.standing import finish, rows_per_file, standing
+from pipeline.inference.settings import NameConfig
+from pipeline.inference.standing import finish, standing
 from pipeline.lease import hold
 from pipeline.naming.stage import NamingActor
-from pipeline.naming.words import TextSource, Words, embed, text_source
-from pipeline.progress import Progress
+from pipeline.naming.words import TextSource, embed, text_source
 from pipeline.screen import phase
 from pipeline.segments.completeness import mark_begun
 from pipeline.segments.csv_text import csv_text
 from pipeline.segments.read import read_tables
-from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
+from pipeline.segments.schema import SEGMENTS_SCHEMA
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -42,7 +39,6 @@ logger = logging.getLogger(__name__)
 _WORDS, _SEARCH = "words.safetensors", "search.csv"
 # Of the settings, those that the digest of the words tells of.
 _IN_WORDS = {"classes", "templates", "split_names", "none_of_these", "architecture", "weights"}
-_BYTES_PER_PAIR = 32
 
 
 @dataclass(frozen=True)
@@ -132,19 +128,18 @@ def _name(
         with phase("reading the words"):
             words = embed(source, config.words.probabilities == "sigmoid", out.folder(_WORDS))
         connect(config.ray)
-        check_needs([_need(config.actors)])
-        _run_graph(config, given, words, store, out, pending, frozenset(index.ids(todo & lost).to_pylist()))
+        check_needs([need_of(config.actors, "actors")])
+        arguments = (store.url, ray.put(pending), words, config.words)
+        fill_predictions(
+            out, given.folder("predictions"), NamingActor, arguments, config.actors,
+            index=index.only(np.flatnonzero(with_segments)), pending=pending,
+            redo=frozenset(index.ids(todo & lost).to_pylist()), detections=config.words.top_k,
+        )  # fmt: skip
     seconds = time.monotonic() - started
     return finish(
         out, index, pending, unusable, job="name", videos=total, seconds=seconds,
         results=config.results, merge_over=config.merge_over, allow_failures=config.allow_failures,
     )  # fmt: skip
-
-
-def _need(actors: NamingPool) -> Need:
-    return needs_of(
-        "actors", cpus=actors.cpus, gpus=0, workers=actors.min_actors, workers_key="actors.min_actors"
-    )
 
 
 def _usable(given: PredictionFolder, index: StoreIndex) -> tuple[np.ndarray, list[Failure]]:
@@ -162,44 +157,3 @@ def _usable(given: PredictionFolder, index: StoreIndex) -> tuple[np.ndarray, lis
         for row in rows
     ]  # fmt: skip
     return there & index.complete, unusable
-
-
-def _run_graph(
-    config: NameConfig,
-    given: PredictionFolder,
-    words: Words,
-    store: FeatureStore,
-    out: PredictionFolder,
-    pending: StoreIndex,
-    redo: frozenset[str],
-) -> None:
-    """The Ray Data graph from rows of predictions to the same with names."""
-    actors, shared = config.actors, ray.put(pending)
-
-    def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
-        return videos.map_batches(
-            NamingActor,
-            fn_constructor_args=(store.url, shared, words, config.words, tally),
-            batch_size=actors.videos_per_task,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=actors.min_actors, max_size=actors.max_actors),
-            num_cpus=actors.cpus,
-        )
-
-    progress = Progress(
-        "videos", len(pending), done=0, hours=float(pending.duration.sum()) / 3600, hours_done=0.0
-    )
-    with followed(progress) as tally:
-        write_resumably(
-            source=given.folder("predictions"),
-            transform=lambda videos: transform(videos, tally),
-            target=out.folder("predictions"),
-            checkpoint=out.folder("checkpoint"),
-            id_column="video_id",
-            schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
-            rows_per_file=rows_per_file(len(pending)),
-            row_bytes=config.naming.top_k * _BYTES_PER_PAIR,
-            rows_per_task=rows_a_task(actors.videos_per_task, len(pending)),
-            redo=redo,
-            there=out.names("predictions"),
-        )

@@ -248,9 +248,8 @@ def _distinct_predictions(tables: Sequence[pa.Table]) -> pa.Table:
     """The rows of tables of `PREDICTIONS_SCHEMA`, each video once: the first good one, or the first."""
     together = pa.concat_tables(tables)
     failed = pc.is_valid(together["error"]).to_numpy()
-    codes = together["video_id"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
     order = np.argsort(failed, kind="stable")
-    _, first = np.unique(codes[order], return_index=True)
+    _, first = np.unique(_codes(together["video_id"])[order], return_index=True)
     return together.take(pa.array(np.sort(order[first])))
 
 

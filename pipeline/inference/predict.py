@@ -5,12 +5,9 @@ import time
 
 import numpy as np
 import pyarrow as pa
-import ray.data
 
-from pipeline.cluster.needs import Need, check_needs, needs_of
-from pipeline.cluster.resumable import rows_a_task, write_resumably
+from pipeline.cluster.needs import check_needs
 from pipeline.cluster.runtime import connect
-from pipeline.cluster.tally import Tally, followed
 from pipeline.detector.checkpoint import CheckpointInfo, copy_to_predict
 from pipeline.detector.settings import DetectorSettings, WindowConfig
 from pipeline.detector.trained import (
@@ -21,23 +18,19 @@ from pipeline.detector.trained import (
 )
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
-from pipeline.features.index import StoreIndex
 from pipeline.features.places import places_of
 from pipeline.features.store import FeatureStore
 from pipeline.inference.chosen import chosen_videos, rows_of
 from pipeline.inference.detector_actor import DetectorActor
+from pipeline.inference.graph import fill_predictions, need_of
 from pipeline.inference.output import PredictionFolder, Provenance
-from pipeline.inference.settings import DetectConfig, PredictConfig
-from pipeline.inference.standing import finish, rows_per_file, standing
+from pipeline.inference.settings import PredictConfig
+from pipeline.inference.standing import finish, standing
 from pipeline.lease import hold
-from pipeline.progress import Progress
 from pipeline.segments.completeness import mark_begun
-from pipeline.segments.schema import PREDICTIONS_SCHEMA
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
-
-_BYTES_PER_DETECTION = 32
 
 
 def predict(config: PredictConfig) -> Summary:
@@ -99,69 +92,21 @@ def _predict(
     started = time.monotonic()
     if pending:
         connect(config.ray)
-        check_needs([_need(config.detect)])
+        check_needs([need_of(config.detect, "detect", config.detect.gpus)])
         out.write_plan(places_of(pending))
         # A training that goes on deletes old checkpoints, and actors start at any time.
         copy_to_predict(info, out.folder("detector"))
-        _run_graph(config, out.folder("detector"), windows, index, out, pending, redo)
+        merge = out.provenance.merge
+        arguments = (out.folder("detector"), config.store, windows, merge, config.detect)
+        fill_predictions(
+            out, out.folder("plan"), DetectorActor, arguments, config.detect, index=index, pending=pending,
+            redo=redo, detections=merge.window_top_k, gpus=config.detect.gpus,
+        )  # fmt: skip
     seconds = time.monotonic() - started
     return finish(
         out, index, pending, list(unusable.values()), job="predict", videos=complete, seconds=seconds,
         results=config.results, merge_over=config.merge_over, allow_failures=config.allow_failures,
     )  # fmt: skip
-
-
-def _need(detect: DetectConfig) -> Need:
-    return needs_of(
-        "detect",
-        cpus=detect.cpus,
-        gpus=detect.gpus,
-        workers=detect.min_actors,
-        workers_key="detect.min_actors",
-    )
-
-
-def _run_graph(
-    config: PredictConfig,
-    checkpoint: str,
-    windows: WindowConfig,
-    index: StoreIndex,
-    out: PredictionFolder,
-    pending: StoreIndex,
-    redo: frozenset[str],
-) -> None:
-    """The Ray Data graph from videos with the places of their features to prediction rows."""
-    detect, merge = config.detect, out.provenance.merge
-
-    def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
-        return videos.map_batches(
-            DetectorActor,
-            fn_constructor_args=(checkpoint, config.store, windows, merge, detect, tally),
-            batch_size=detect.videos_per_task,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=detect.min_actors, max_size=detect.max_actors),
-            num_cpus=detect.cpus,
-            num_gpus=detect.gpus,
-        )
-
-    hours, hours_left = (float(each.duration.sum()) / 3600 for each in (index, pending))
-    progress = Progress(
-        "videos", len(index), done=len(index) - len(pending), hours=hours, hours_done=hours - hours_left
-    )
-    with followed(progress) as tally:
-        write_resumably(
-            source=out.folder("plan"),
-            transform=lambda videos: transform(videos, tally),
-            target=out.folder("predictions"),
-            checkpoint=out.folder("checkpoint"),
-            id_column="video_id",
-            schema=PREDICTIONS_SCHEMA.with_metadata(out.provenance.metadata()),
-            rows_per_file=rows_per_file(len(pending)),
-            row_bytes=merge.window_top_k * _BYTES_PER_DETECTION,
-            rows_per_task=rows_a_task(detect.videos_per_task, len(pending)),
-            redo=redo,
-            there=out.names("predictions"),
-        )
 
 
 def _unusable(store: FeatureStore) -> dict[str, Failure]:

@@ -24,12 +24,17 @@ from pipeline.settings import (
 )
 
 
-class DetectConfig(ActorPool):
-    """Resources of the detector actors."""
+class VideoActors(ActorPool):
+    """Resources of actors that take videos."""
 
     cpus: PositiveFloat = Field(1.0, description="CPUs, and threads, of an actor")
-    gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
     videos_per_task: PositiveInt = Field(8, description="videos that an actor takes at once")
+
+
+class DetectConfig(VideoActors):
+    """Resources of the detector actors."""
+
+    gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
     batch_size: PositiveInt = Field(32, description="windows in each forward pass, of any of these videos")
     cache_mb: PositiveFloat = Field(
         1024.0, description="MiB of features that an actor reads at once; it reads longer videos by window"
@@ -85,13 +90,6 @@ class PredictConfig(DetectorChoice):
         return self
 
 
-class NamingPool(ActorPool):
-    """Resources of the actors that name segments."""
-
-    cpus: PositiveFloat = Field(1.0, description="CPUs of an actor")
-    videos_per_task: PositiveInt = Field(16, description="videos that an actor takes at once")
-
-
 class NameConfig(Settings):
     """Settings of jobs/name.py."""
 
@@ -105,7 +103,7 @@ class NameConfig(Settings):
         None, description="instead of classes: a sentence, to which all segments are ranked by likeness"
     )
     top: PositiveInt = Field(50, description="segments that a query tells, the most alike")
-    actors: NamingPool = NamingPool()
+    actors: VideoActors = VideoActors()
     results: ResultsConfig = ResultsConfig()
     merge_over: int = merge_over("folder")
     retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")

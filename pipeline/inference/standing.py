@@ -14,10 +14,6 @@ from pipeline.segments.completeness import Completeness, mark_complete
 from pipeline.segments.settings import ResultsConfig
 from pipeline.summary import Summary
 
-# A killed job loses the files that it was writing, so a small job has small ones.
-_LEAST_FILES = 64
-_MOST_ROWS = 2000
-
 
 def standing(index: StoreIndex, outcomes: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """Which videos of the store are predicted, and which have failed: two arrays `[V]` bool."""
@@ -26,11 +22,6 @@ def standing(index: StoreIndex, outcomes: pa.Table) -> tuple[np.ndarray, np.ndar
     done[rows[(rows >= 0) & ~has_error]] = True
     lost[rows[(rows >= 0) & has_error]] = True
     return done, lost
-
-
-def rows_per_file(videos: int) -> int:
-    """Rows in a file of predictions of so many videos."""
-    return max(1, min(_MOST_ROWS, videos // _LEAST_FILES))
 
 
 def finish(

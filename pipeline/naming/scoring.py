@@ -6,10 +6,13 @@ import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
 from models.roi_align import overlap_means, roi_means
+from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
 from pipeline.naming.settings import NamingConfig
 from pipeline.naming.words import Words
 from pipeline.segments.detections import VideoDetections
+
+_PAIRS_AT_ONCE = 1 << 20  # of segments and classes, whose numbers lie in memory together
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,26 @@ class Namer:
             timeline: when they are.
         Returns:
             The best (segment, class) pairs; a segment may be there with several classes.
+        Raises:
+            InputError: a feature of a segment is not a number.
         """
         segments, scores = _distinct(found)
-        pooled = self.pool(features, timeline.to_coordinate(segments))
-        pairs = scores[:, None] ** self.config.score_power * self.probabilities(self.similarities(pooled))
-        best = np.argsort(-pairs, axis=None, kind="stable")[: self.config.top_k]
-        rows, classes = np.divmod(best, pairs.shape[1])
-        return VideoDetections(segments[rows], classes, pairs.reshape(-1)[best])
+        places = timeline.to_coordinate(segments)
+        count = len(self.words.classes)
+        best, values = np.zeros(0, dtype=np.int64), np.zeros(0)
+        at_once = max(1, _PAIRS_AT_ONCE // count)
+        for first in range(0, len(segments), at_once):
+            rows = slice(first, first + at_once)
+            probabilities = self.probabilities(self.similarities(self.pool(features, places[rows])))
+            pairs = (scores[rows, None] ** self.config.score_power * probabilities).ravel()
+            if not np.isfinite(pairs).all():
+                raise InputError("a feature is not a number")
+            best = np.concatenate([best, first * count + np.arange(len(pairs))])
+            values = np.concatenate([values, pairs])
+            order = np.argsort(-values, kind="stable")[: self.config.top_k]
+            best, values = best[order], values[order]
+        rows_of, classes = np.divmod(best, count)
+        return VideoDetections(segments[rows_of], classes, values)
 
     def pool(self, features: np.ndarray, segments: np.ndarray) -> np.ndarray:
         """What features are in segments `[N, 2]` of snippet coordinates: `[N, dim]` float32 of length 1."""

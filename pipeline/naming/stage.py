@@ -28,8 +28,8 @@ class NamingActor:
     ) -> None:
         """Open the store at URL `store`; `index` is a StoreIndex of the videos to be named, shared on a node."""
         be_patient()
-        known: StoreIndex = ray.get(index)
-        self.store = FeatureStore(store).knowing(known)
+        self.wanted: StoreIndex = ray.get(index)
+        self.store = FeatureStore(store).knowing(self.wanted)
         self.namer = Namer(words, config)
         self.tally = tally
 
@@ -37,14 +37,14 @@ class NamingActor:
         """Table of `PREDICTIONS_SCHEMA`: of each row of `batch`, likewise, whose video is to be named, one."""
         outcomes, seconds = [], 0.0
         for row in range(batch.num_rows):
-            video = self.store.index().get(batch["video_id"][row].as_py())
+            video = self.wanted.get(batch["video_id"][row].as_py())
             if video is None or batch["error"][row].is_valid:
                 continue
             try:
                 features = self.store.load(video.video_id)
                 found = self.namer.name(_detections(batch["segments"][row]), features, video.timeline)
                 outcomes.append(VideoOutcome(video.video_id, found))
-            except InputError as error:  # features that are gone or damaged
+            except InputError as error:  # features that are gone, damaged or no numbers
                 reason = join_error(FailureKind.MISSING_FEATURES, " ".join(str(error).split()))
                 outcomes.append(VideoOutcome(video.video_id, error=reason))
             seconds += video.duration

@@ -79,13 +79,13 @@ class TextSource:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def text_source(store: FeatureStore, config: NamingConfig, key: str = "naming") -> TextSource:
+def text_source(store: FeatureStore, config: NamingConfig) -> TextSource:
     """What `config` names segments of a store's features by; no network is loaded.
 
     Raises InputError where the classes are none, or nothing says which words belong to the features.
     """
-    vocabulary = read_vocabulary(config.classes, f"{key}.classes")
-    backbone, digest = _backbone(store, config, key)
+    vocabulary = read_vocabulary(config.classes, "naming.classes")
+    backbone, digest = _backbone(store, config)
     return TextSource(
         backbone,
         digest,
@@ -96,7 +96,7 @@ def text_source(store: FeatureStore, config: NamingConfig, key: str = "naming") 
     )
 
 
-def _backbone(store: FeatureStore, config: NamingConfig, key: str) -> tuple[BackboneConfig, str | None]:
+def _backbone(store: FeatureStore, config: NamingConfig) -> tuple[BackboneConfig, str | None]:
     tree = read_recipe(store.url)
     told = {
         name: value for name in ("architecture", "weights") if (value := getattr(config, name)) is not None
@@ -111,14 +111,15 @@ def _backbone(store: FeatureStore, config: NamingConfig, key: str) -> tuple[Back
             )
         if told.get("architecture", backbone.architecture) != backbone.architecture:
             raise InputError(
-                f"{key}.architecture={told['architecture']}: the features of {store.url} are of {backbone.architecture}"
+                f"naming.architecture={told['architecture']}: the features of {store.url} are of "
+                f"{backbone.architecture}"
             )
         return backbone.model_copy(update=told), store.spec.weights
     if len(told) < 2:
         raise InputError(
             f"store={store.url}: was imported, and does not say which network's words belong to its features; give "
-            f"{key}.architecture=<of open_clip> and {key}.weights=<its tag or file> (CLIP ViT-B/16 of OpenAI: "
-            f"{key}.architecture=ViT-B-16-quickgelu {key}.weights=openai)"
+            "naming.architecture=<of open_clip> and naming.weights=<its tag or file> (CLIP ViT-B/16 of OpenAI: "
+            "naming.architecture=ViT-B-16-quickgelu naming.weights=openai)"
         )
     return BackboneConfig(**told), None
 

@@ -151,16 +151,16 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
 ) -> None:
     write_store(str(tmp_path / "store"), VIDEOS)
     run = copied(run, tmp_path)
-    graph = predict_module._run_graph
+    graph = predict_module.fill_predictions
 
     record = tmp_path / "out" / "complete.json"
 
-    def later(*arguments: object) -> None:
+    def later(*arguments: object, **options: object) -> None:
         storage.remove(run)  # when no actor has started yet
         assert not record.exists()
-        graph(*arguments)
+        graph(*arguments, **options)
 
-    monkeypatch.setattr(predict_module, "_run_graph", later)
+    monkeypatch.setattr(predict_module, "fill_predictions", later)
     summary = predict(config(run, tmp_path))
     assert (summary.total, summary.done, summary.failed) == (7, 7, 0)
     assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=7, failed=0)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from models.roi_align import roi_align
+from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
+from pipeline.naming import scoring
 from pipeline.naming.scoring import Namer
 from pipeline.naming.settings import NamingConfig
 from pipeline.naming.words import Words
@@ -117,6 +119,28 @@ def test_a_segment_that_a_detector_gave_with_several_classes_is_named_once() -> 
     assert result.labels[0] == 2
     assert result.scores[0] == pytest.approx(0.8, rel=1e-3)
     assert result.labels[1] != 2
+
+
+def test_names_do_not_depend_on_how_many_segments_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = some_words()
+    features = np.random.default_rng(5).standard_normal((40, DIM)).astype(np.float16)
+    several = found([(float(n), float(n) + 3) for n in range(12)], [0.5] * 12)
+    whole = namer(words, top_k=9, logit_scale=3.0).name(several, features, TIMELINE)
+    monkeypatch.setattr(scoring, "_PAIRS_AT_ONCE", 8)  # two segments
+    parts = namer(words, top_k=9, logit_scale=3.0).name(several, features, TIMELINE)
+    np.testing.assert_array_equal(whole.segments, parts.segments)
+    np.testing.assert_array_equal(whole.labels, parts.labels)
+    np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-6)
+
+
+def test_features_that_are_no_numbers_are_told() -> None:
+    words = some_words()
+    features = video(words, [0])
+    features[3] = np.nan
+    with pytest.raises(InputError, match="a feature is not a number"):
+        namer(words).name(found([(0.0, 5.0)], [1.0]), features, TIMELINE)
 
 
 def test_a_video_without_segments_stays_so() -> None:
