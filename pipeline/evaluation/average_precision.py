@@ -1,4 +1,4 @@
-"""Average precision of a ranked list, as detection and as segmentation define it."""
+"""Average precision of a ranked list, as detection defines it."""
 
 from collections.abc import Sequence
 
@@ -29,12 +29,3 @@ def _area(places: np.ndarray, num_truths: int) -> float:
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     # Recall grows by 1 / num_truths at each hit and nowhere else.
     return float(np.add.accumulate(envelope)[-1] / num_truths)
-
-
-def average_precision_at(ranks: np.ndarray) -> float:
-    """Mean over the positives of the precision at their rank, of frames (the APMeter); not interpolated.
-
-    Args:
-        ranks: `[P]` of the positives among all, from 1, rising; none gives an AP of 0.
-    """
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else 0.0

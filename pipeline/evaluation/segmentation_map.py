@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.errors import InputError
-from pipeline.evaluation.average_precision import average_precision_at
 from pipeline.evaluation.dense import Grid, covered, highest_scores, make_grid, smooth
 from pipeline.evaluation.indexed import IndexedSegments, index_segments, together
+from pipeline.evaluation.position_ranking import POSITIONS_HELD, RankedPositions
 from pipeline.segments.check import check_segments
 
 POSITIONS_AT_ONCE = 1 << 20  # that are looked at together; each takes some fifty bytes
@@ -75,7 +75,7 @@ def segmentation_map(
     reference keeps them. The positions of all videos of the truth are ranked together; of equal scores the
     one of the earlier video in the annotations, then the earlier in time, goes first. AP is not interpolated.
 
-    Memory is that of the predictions, and of one class: a few bytes a position that any of them reaches.
+    Memory is that of the predictions; the positions of a class that do not fit wait on a local disk, 4 bytes each.
 
     Args:
         predictions: table with the columns of `SEGMENTS_SCHEMA`; unknown videos and labels are left out.
@@ -98,14 +98,20 @@ class DenseScores:
         annotations: Annotations,
         protocol: SegmentationProtocol,
         positions_at_once: int = POSITIONS_AT_ONCE,
+        positions_held: int = POSITIONS_HELD,
     ) -> None:
+        """For predictions of the videos and labels of `annotations`.
+
+        Args:
+            annotations: the truth of one subset, raw.
+            protocol: the grid and the rules at its edges.
+            positions_at_once: about how many positions are looked at together.
+            positions_held: about how many positions of a class stay in memory; further ones go to a local disk.
+        """
         if not annotations.labels:
             raise InputError("the annotations have no class, so there is nothing to average over")
-        self._labels, self._protocol, self._positions_at_once = (
-            annotations.labels,
-            protocol,
-            positions_at_once,
-        )
+        self._labels, self._protocol = annotations.labels, protocol
+        self._positions_at_once, self._held = positions_at_once, positions_held
         self._truth = index_segments(annotations.instances, annotations)
         self._grid = make_grid(annotations.videos, protocol.fps, protocol.stride)
         self._parts: list[IndexedSegments] = []
@@ -121,10 +127,7 @@ class DenseScores:
         """The AP of each class, one after the other."""
         predictions = _by_label(together(self._parts), len(self._labels))
         truth = _by_label(self._truth, len(self._labels))
-        ap = [
-            average_precision_at(self._ranks(mine, true))
-            for mine, true in zip(predictions, truth, strict=True)
-        ]
+        ap = [self._average_precision(mine, true) for mine, true in zip(predictions, truth, strict=True)]
         counted = [value for value in ap if value > 0 or self._protocol.classes == "all"]
         return SegmentationMAP(
             protocol=self._protocol,
@@ -133,31 +136,17 @@ class DenseScores:
             num_positions=self._grid.size,
         )
 
-    def _ranks(self, mine: IndexedSegments, true: IndexedSegments) -> np.ndarray:
-        """`[P]`: the ranks, from 1, of the true positions of a class among all positions; segments are by video.
-
-        Most positions have no score. They rank last, in their order, so that they need only be counted.
-        """
+    def _average_precision(self, mine: IndexedSegments, true: IndexedSegments) -> float:
+        """Of a class, whose segments are by video. Videos that have none of them only count, for they have no score."""
         if not len(true):
-            return np.zeros(0, dtype=np.int64)
-        scores, positives, silent = [], [], []
-        num_scored = 0
+            return 0.0
         videos = np.union1d(mine.videos, true.videos)
-        for part in np.split(videos, self._cuts(videos)):
-            grid = self._grid.of(part)
-            positive = covered(grid, *_within(true, part), strict=self._protocol.strict_bounds)
-            dense = self._dense(grid, mine, part)
-            scored = dense > 0
-            scores.append(dense[scored])
-            positives.append(positive[scored])
-            unscored = np.flatnonzero(positive & ~scored)
-            video = np.searchsorted(grid.firsts, unscored, side="right") - 1
-            place = self._grid.firsts[part[video]] + unscored - grid.firsts[video]
-            silent.append(place - num_scored - np.cumsum(scored)[unscored])
-            num_scored += int(scored.sum())
-        order = np.argsort(-np.concatenate(scores), kind="stable")
-        heard = np.flatnonzero(np.concatenate(positives)[order])
-        return np.concatenate([heard, num_scored + np.concatenate(silent)]) + 1
+        with RankedPositions(self._held) as ranked:
+            for part in np.split(videos, self._cuts(videos)):
+                grid = self._grid.of(part)
+                positive = covered(grid, *_within(true, part), strict=self._protocol.strict_bounds)
+                ranked.add(self._dense(grid, mine, part), positive, grid.firsts, self._grid.firsts[part])
+            return ranked.average_precision()
 
     def _dense(self, grid: Grid, mine: IndexedSegments, videos: np.ndarray) -> np.ndarray:
         """`[grid.size]` float32, the scores of some videos, whose grid it is."""

@@ -18,6 +18,7 @@ from pipeline.evaluation.blocks import blocks, look_over, tables_of
 from pipeline.evaluation.detection_map import POINTTAD, detection_map, detection_map_of
 from pipeline.evaluation.evaluate import score, score_tables
 from pipeline.evaluation.indexed import index_segments
+from pipeline.evaluation.position_ranking import RankedPositions
 from pipeline.evaluation.ranking import Ranking, blocks_of_videos
 from pipeline.evaluation.segmentation_map import DenseScores, SegmentationProtocol, segmentation_map
 from pipeline.evaluation.settings import EvaluateConfig
@@ -74,17 +75,39 @@ def test_matching_does_not_depend_on_how_many_rows_are_looked_at(found, true, ro
 
 
 @settings(max_examples=80, deadline=None)
-@given(predictions, truths, st.integers(1, 30), st.booleans(), st.booleans())
-def test_segmentation_does_not_depend_on_how_many_positions_are_looked_at(
-    found, true, at_once, shift, strict
+@given(predictions, truths, st.integers(1, 30), st.integers(1, 40), st.booleans(), st.booleans())
+def test_segmentation_does_not_depend_on_how_many_positions_are_looked_at_or_held(
+    found, true, at_once, held, shift, strict
 ):
     table, annotations = segments_table(found), truth(true, LABELS, DURATIONS)
     protocol = SegmentationProtocol(1.0, 1, strict_bounds=strict, index_shift=shift)
-    scores = DenseScores(annotations, protocol, positions_at_once=at_once)
+    scores = DenseScores(annotations, protocol, positions_at_once=at_once, positions_held=held)
     scores.add(index_segments(table, annotations))
     assert scores.result() == segmentation_map(table, annotations, protocol)
     expected = loop_written.segmentation_ap(found, true, DURATIONS, LABELS, 1.0, 1, strict, int(shift))
     np.testing.assert_allclose(list(scores.result().per_class.values()), expected, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), st.integers(1, 60))
+def test_positions_on_the_disk_rank_as_those_in_memory(data, held):
+    lengths = data.draw(st.lists(st.integers(0, 12), min_size=1, max_size=9))
+    kinds = st.tuples(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.5]), st.booleans())
+    videos = [data.draw(st.lists(kinds, min_size=length, max_size=length)) for length in lengths]
+    missing = data.draw(st.lists(st.integers(0, 5), min_size=len(videos), max_size=len(videos)))
+    # By a loop: every position with its place, those of the videos that never come among them.
+    positions, place = [], 0
+    with RankedPositions(held) as ranked:
+        for video, left_out in zip(videos, missing, strict=True):
+            scores, true = np.array([*video, (0, False)]).T[:, :-1]
+            ranked.add(scores.astype(np.float32), true.astype(bool), np.zeros(1, int), np.array([place]))
+            positions += [*video, *[(0.0, False)] * left_out]
+            place += len(video) + left_out
+        found = ranked.average_precision()
+    order = sorted(range(len(positions)), key=lambda at: (-positions[at][0], at))
+    true_ranks = [rank for rank, at in enumerate(order, 1) if positions[at][1]]
+    expected = [number / rank for number, rank in enumerate(true_ranks, 1)]
+    assert found == pytest.approx(sum(expected) / len(expected) if expected else 0.0, abs=1e-12)
 
 
 @settings(max_examples=100, deadline=None)
