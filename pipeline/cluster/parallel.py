@@ -14,15 +14,19 @@ Result = TypeVar("Result")
 
 
 def run_batches(
-    work: Callable[[list[Item]], Result], items: Sequence[Item], batch_size: int, cpus: float
+    work: Callable[[list[Item]], Result],
+    items: Sequence[Item],
+    batch_size: int,
+    cpus: float,
+    labels: dict[str, str] | None = None,
 ) -> Iterator[Result]:
     """`work` of each run of `batch_size` items, in tasks of `cpus` CPUs; results come as they finish.
 
-    A few tasks for each CPU of the cluster are in flight, so `items` may be many. An InputError or OutageError that
-    `work` raises is raised here as it was.
+    The tasks run on nodes that have these Ray labels. A few for each CPU of the cluster are in flight, so `items` may
+    be many. An InputError or OutageError that `work` raises is raised here as it was.
     """
 
-    @ray.remote(num_cpus=cpus, max_retries=3)
+    @ray.remote(num_cpus=cpus, max_retries=3, label_selector=labels)
     def task(batch: list[Item]) -> Result:
         be_patient()
         return work(batch)

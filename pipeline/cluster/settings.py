@@ -21,7 +21,18 @@ class RayConfig(Settings):
     )
 
 
-class ActorPool(Settings):
+class Placement(Settings):
+    """On which nodes a stage runs."""
+
+    resources: dict[str, float] | None = Field(
+        None, description="custom Ray resources that each worker asks for, {name: amount}"
+    )
+    labels: dict[str, str] | None = Field(
+        None, description="Ray labels that a node must have to run it, {name: value}, such as a pool's"
+    )
+
+
+class ActorPool(Placement):
     """How many actors a stage has."""
 
     min_actors: PositiveInt = Field(1, description="actors at the start")

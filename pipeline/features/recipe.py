@@ -14,7 +14,7 @@ from pipeline.settings import Settings, stored_settings
 
 _FILE = "recipe.json"
 # Of a flow's settings, those that say where it is computed and not what.
-_OF_THE_CLUSTER = {"cpus", "gpus", "resources", "min_actors", "max_actors"}
+_OF_THE_CLUSTER = {"cpus", "gpus", "resources", "labels", "min_actors", "max_actors"}
 
 
 class Recipe(Settings):

@@ -80,9 +80,6 @@ class FlowConfig(ActorPool):
     )
     cpus: PositiveFloat = Field(1.0, description="CPUs, and threads, of a task or an actor")
     gpus: float = Field(0.0, ge=0, description="RAFT: GPUs of an actor, may be a fraction")
-    resources: dict[str, float] | None = Field(
-        None, description="custom Ray resources that a task or an actor asks for, {name: amount}"
-    )
     min_actors: PositiveInt = Field(1, description="RAFT: actors at the start")
     max_actors: PositiveInt = Field(1, description="RAFT: actors that the pool may grow to")
 

@@ -22,7 +22,9 @@ _MOST_ROWS = 2000
 def need_of(actors: VideoActors, key: str, gpus: float = 0.0) -> Need:
     """What a pool needs at the start; `key` is that of its settings."""
     workers_key = f"{key}.min_actors"
-    return needs_of(key, cpus=actors.cpus, gpus=gpus, workers=actors.min_actors, workers_key=workers_key)
+    return needs_of(
+        key, actors, cpus=actors.cpus, gpus=gpus, workers=actors.min_actors, workers_key=workers_key
+    )
 
 
 def fill_predictions(
@@ -62,6 +64,8 @@ def fill_predictions(
             compute=ray.data.ActorPoolStrategy(min_size=actors.min_actors, max_size=actors.max_actors),
             num_cpus=actors.cpus,
             num_gpus=gpus,
+            resources=actors.resources,
+            label_selector=actors.labels,
         )
 
     hours, hours_left = (float(each.duration.sum()) / 3600 for each in (index, pending))

@@ -155,7 +155,9 @@ def rehearse(config: ExtractConfig) -> DryRun:
     logger.info("%d videos in %s, %d of them new", len(sources), config.videos, len(new))
     probed = [
         (plan, failures)
-        for plan, failures, _ in probe_all(new, spec.timeline, config.chunk_frames, decoding_limits(config))
+        for plan, failures, _ in probe_all(
+            new, spec.timeline, config.chunk_frames, decoding_limits(config), config.decode.labels
+        )
     ]
     pending = pa.concat_tables([PLAN_SCHEMA.empty_table(), *(plan for plan, _ in probed)])
     failures = pa.concat_tables([FAILURES_SCHEMA.empty_table(), *(failed for _, failed in probed)])
@@ -258,6 +260,7 @@ def _measure(
         num_gpus=max(flow_gpus, embed.gpus),
         accelerator_type=embed.accelerator_type,
         resources=embed.resources,
+        label_selector=embed.labels,
     )
     return ray.get(task.remote(config, spec, inputs, pending.take(places), signed))
 

@@ -123,6 +123,7 @@ def add_flow(
         "batch_format": "pyarrow",
         "num_cpus": config.cpus,
         "resources": config.resources,
+        "label_selector": config.labels,
     }
     if config.algorithm == "tvl1":
         return frames.map_batches(flow_stage(config, spec, offsets, inputs), **options)

@@ -62,6 +62,7 @@ def plan_store(
     sources: Sequence[VideoSource],
     chunk_frames: int,
     limits: Limits = DEFAULT_LIMITS,
+    labels: dict[str, str] | None = None,
     *,
     moved: bool = False,
     replaced: bool = False,
@@ -72,7 +73,7 @@ def plan_store(
 
     A video that cannot be probed becomes a row in `<store>/failures/`. Each part is written atomically, so a killed
     plan is continued by the next call. With `retry_failed`, those that failed are probed again. `found` is what
-    `compare` has told already.
+    `compare` has told already. Probing happens on nodes that have these Ray `labels`.
 
     Raises InputError where the store knows a video by another file (`compare`).
     """
@@ -91,7 +92,7 @@ def plan_store(
     probing = Progress("videos probed", len(new))
     probed = broken = 0
     with shown(probing) if new else nullcontext():
-        for plan, failed, videos in probe_all(new, store.spec.timeline, chunk_frames, limits):
+        for plan, failed, videos in probe_all(new, store.spec.timeline, chunk_frames, limits, labels):
             plans.append(plan)
             failures.append(failed)
             waiting, probed, broken = waiting + videos, probed + videos, broken + failed.num_rows
@@ -128,7 +129,11 @@ def probe_videos(
 
 
 def probe_all(
-    sources: Sequence[VideoSource], timeline: Timeline, chunk_frames: int, limits: Limits
+    sources: Sequence[VideoSource],
+    timeline: Timeline,
+    chunk_frames: int,
+    limits: Limits,
+    labels: dict[str, str] | None = None,
 ) -> Iterator[tuple[pa.Table, pa.Table, int]]:
     """(plan rows, failure rows, videos) of one task after the other, as they finish."""
 
@@ -136,7 +141,7 @@ def probe_all(
         rows, failures = probe_videos(batch, timeline, chunk_frames, limits)
         return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), failures_table(failures), len(batch)
 
-    return run_batches(probed, sources, _PROBES_PER_TASK, _PROBE_CPUS)
+    return run_batches(probed, sources, _PROBES_PER_TASK, _PROBE_CPUS, labels)
 
 
 def _with_file(source: VideoSource) -> VideoSource:

@@ -90,6 +90,7 @@ def _extract(config: ExtractConfig, sources: VideoSources) -> Summary:
         sources,
         config.chunk_frames,
         decoding_limits(config),
+        config.decode.labels,
         moved=config.moved,
         replaced=config.replace,
         retry_failed=config.retry_failed,
@@ -144,13 +145,13 @@ def _needs(config: ExtractConfig) -> list[Need]:
     """What each stage asks of a node."""
     decode, embed, flow = config.decode, config.embed, config.flow
     needs = [
-        needs_of("decode", cpus=decode.cpus, resources=decode.resources),
+        needs_of("decode", decode, cpus=decode.cpus),
         needs_of(
             "embed",
+            embed,
             cpus=embed.cpus,
             gpus=embed.gpus,
             accelerator_type=embed.accelerator_type,
-            resources=embed.resources,
             workers=embed.min_actors,
             workers_key="embed.min_actors",
         ),
@@ -158,7 +159,7 @@ def _needs(config: ExtractConfig) -> list[Need]:
     if config.backbone.streams == "rgb":
         return needs
     gpus = flow.gpus if flow.algorithm != "tvl1" else 0.0
-    return [*needs, needs_of("flow", cpus=flow.cpus, gpus=gpus, resources=flow.resources)]
+    return [*needs, needs_of("flow", flow, cpus=flow.cpus, gpus=gpus)]
 
 
 def _run_graph(
@@ -176,6 +177,7 @@ def _run_graph(
             batch_format="pyarrow",
             num_cpus=config.decode.cpus,
             resources=config.decode.resources,
+            label_selector=config.decode.labels,
             # Also keeps Ray from fusing this stage into the actors, where nothing would be decoded in parallel.
             memory=_DECODER_BYTES + config.chunk_frames * size.crop * size.crop * 3,
         )
@@ -191,6 +193,7 @@ def _run_graph(
             num_gpus=embed.gpus,
             accelerator_type=embed.accelerator_type,
             resources=embed.resources,
+            label_selector=embed.labels,
         )
 
     write_features(

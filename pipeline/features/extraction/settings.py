@@ -4,18 +4,15 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.cluster.settings import ActorPool
+from pipeline.cluster.settings import ActorPool, Placement
 from pipeline.features.settings import BackboneConfig, FlowConfig, StoreWriting, TimelineConfig
 from pipeline.settings import Settings, VideosUrl
 
 
-class DecodeConfig(Settings):
+class DecodeConfig(Placement):
     """Resources of the decoding stage, and what it does with bad files."""
 
     cpus: PositiveFloat = Field(1.0, description="CPUs a decoding task asks Ray for")
-    resources: dict[str, float] | None = Field(
-        None, description="custom Ray resources that a task asks for, {name: amount}"
-    )
     chunks_per_task: PositiveInt = Field(
         4, description="consecutive chunks that one task decodes from one open file"
     )
@@ -35,9 +32,6 @@ class EmbedConfig(ActorPool):
     gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
     accelerator_type: str | None = Field(
         None, description="kind of GPU, by Ray's name for it, such as A100; null takes any"
-    )
-    resources: dict[str, float] | None = Field(
-        None, description="custom Ray resources that an actor asks for, {name: amount}"
     )
     threads: PositiveInt | None = Field(None, description="CPU threads of an actor; null is its CPUs")
     chunks_per_batch: PositiveInt = Field(2, description="chunks whose frames share batches")

@@ -25,7 +25,9 @@ def describe(config: StagesConfig) -> tuple[FeatureSpec, Inputs]:
 
 def describe_remotely(config: StagesConfig) -> tuple[FeatureSpec, Inputs]:
     """`describe` in a task, because a cluster's head may be too small for the weights."""
-    return ray.get(_described.remote(config))
+    embed = config.embed
+    task = _described.options(resources=embed.resources, label_selector=embed.labels)
+    return ray.get(task.remote(config))
 
 
 @ray.remote(num_cpus=1)
