@@ -12,6 +12,8 @@ _CLEAN_LOCAL = r"^/"
 _UNCLEAN_LOCAL = r"/\.{0,2}(/|$)|\\x|\x00|://|::"
 # URLs in which nothing but trailing slashes can be amiss.
 _PLAIN_REMOTE = r"^(s3://[^/:]+(/|$)|https?://[^/])"
+# A file or folder in a folder that is no root, neither of them with slashes too many.
+_IN_FOLDER = r"(?s)[^/]/[^/]+$"
 _PLACE = r"(?s)^([^/]*://[^/]*).*"
 _WEB = r"(?i)https?://"
 # A web URL that is no chain: scheme, whoever signs in, host, path, what signs it.
@@ -70,9 +72,19 @@ def paths_of(urls: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(without_secrets(urls), r"(?s)::.*", "")
 
 
-def _with_rows(values: pa.Array, odd: pa.Array, work: Callable[[str], str]) -> pa.Array:
-    """`values` with `work` of each of those that are `odd` in its place."""
-    rows = values.filter(odd)
+def parents(urls: pa.Array) -> pa.Array:
+    """`storage.parent` of each of `[N]` URLs."""
+    usual = pc.and_not(pc.match_substring_regex(urls, _IN_FOLDER), pc.match_substring(urls, "::"))
+    return _with_rows(
+        pc.replace_substring_regex(urls, r"/[^/]*$", ""), pc.invert(usual), storage.parent, urls
+    )
+
+
+def _with_rows(
+    values: pa.Array, odd: pa.Array, work: Callable[[str], str], urls: pa.Array | None = None
+) -> pa.Array:
+    """`values` with `work` of each that is `odd`, or of the one of `urls` at its place, in its place."""
+    rows = (values if urls is None else urls).filter(odd)
     if not len(rows):
         return values
     return pc.replace_with_mask(values, odd, pa.array(map(work, rows.to_pylist()), pa.string()))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import listing, parquet, storage
+from pipeline import listing, parquet, storage, url_columns
 from pipeline.errors import InputError
 from pipeline.features.schema import as_plan
 from pipeline.features.sources import SOURCES_SCHEMA, VideoSource, VideoSources
@@ -143,7 +143,7 @@ def _stat_all(urls: pa.Array) -> pa.Table:
 
     Folders of which many files are asked for are listed.
     """
-    folders = pa.array(map(storage.parent, urls.to_pylist()), pa.string()).dictionary_encode()
+    folders = url_columns.parents(urls).dictionary_encode()
     codes = folders.indices.to_numpy()
     runs = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     listed = [(folder, rows) for folder, rows in enumerate(runs) if len(rows) >= _FOLDER_WORTH_LISTING]

@@ -64,6 +64,11 @@ def test_they_are_those_of_each_url(urls: list[str]) -> None:
 
 
 @given(URLS)
+def test_folders_are_those_of_each_url(urls: list[str]) -> None:
+    assert url_columns.parents(column(urls)).to_pylist() == [storage.parent(url) for url in urls]
+
+
+@given(URLS)
 def test_secrets_are_those_of_each_url(urls: list[str]) -> None:
     def bare(url: str) -> str | None:
         try:

@@ -3,10 +3,14 @@
 import datetime
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.features.manifest import read_manifest
@@ -123,3 +127,31 @@ def test_a_byte_order_mark_and_quotes_are_no_part_of_an_id(tmp_path: Path) -> No
     (tmp_path / "list.csv").write_bytes(b"video_id,uri\n\xff,x\n")
     with pytest.raises(InputError, match=r"list\.csv: not a readable \.csv manifest"):
         list_videos(f"{tmp_path}/list.csv")
+
+
+_VALUES = st.one_of(
+    st.text(max_size=6).filter(bool), st.integers(), st.floats(allow_nan=True), st.none(), st.just("")
+)
+_OTHERS = st.one_of(
+    st.booleans(), st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=2), _VALUES)
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({"uri": _VALUES}, optional={"video_id": _VALUES, "note": _OTHERS}),
+        min_size=1, max_size=5,
+    ),
+    st.booleans(),
+    st.sampled_from([None, (" ,", " : "), (",", ":")]),
+)  # fmt: skip
+def test_json_lines_say_what_json_says(
+    rows: list[dict[str, Any]], ascii_only: bool, separators: tuple[str, str] | None
+) -> None:
+    lines = [json.dumps(row, ensure_ascii=ascii_only, separators=separators) for row in rows]
+    with TemporaryDirectory() as folder:
+        Path(folder, "list.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+        table = read_manifest("videos", f"{folder}/list.jsonl", ("uri",), ("video_id",))
+    texts = [json.loads(line, parse_int=str, parse_float=str, parse_constant=str) for line in lines]
+    expected = [{name: row.get(name) or None for name in ("uri", "video_id")} for row in texts]
+    assert table.to_pylist() == expected
