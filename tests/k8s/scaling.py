@@ -27,7 +27,9 @@ def started(cluster: Document, demands: list[Demand]) -> Started:
         from ray.core.generated.common_pb2 import LabelSelectorOperator
     except ImportError as error:
         raise AssertionError(_MOVED) from error
-    derived = _derive_autoscaling_config_from_ray_cr({"metadata": {"namespace": "raytad"}, "spec": cluster})
+    derived = _derive_autoscaling_config_from_ray_cr(
+        {"metadata": {"name": "raytad", "namespace": "raytad"}, "spec": cluster}
+    )
     config = AutoscalingConfig(derived, skip_content_hash=True)
     single, gangs = [], []
     for demand in demands:

@@ -84,7 +84,7 @@ def test_what_clusters_of_base_share_is_equal() -> None:
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_is_applied_part_by_part(name: str) -> None:
-    parts = {document["metadata"]["labels"]["raytad.io/part"] for document in rendered(name)}
+    parts = {document["metadata"]["labels"]["raytad.io/part"] for document in rendered(f"overlays/{name}")}
     wanted = {"platform", "cluster", "extract", "train", "predict", "label"}
     assert parts == (wanted | {"archive"} if name == "kind" else wanted)
-    assert len(of_kind(rendered(name), "RayJob")) == 4
+    assert len(of_kind(rendered(f"overlays/{name}"), "RayJob")) == 4

@@ -26,7 +26,7 @@ _PATHS = {
 
 
 def _mutated(variant: Document) -> list[Document]:
-    documents = rendered(variant.get("on", "base"))
+    documents = rendered(variant.get("rendering", "base"))
     kind, _, name = variant.get("of", "RayJob/raytad-extract").partition("/")
     document = named(documents, kind, name)
     for path in variant.get("drop", []):
@@ -61,7 +61,7 @@ def _place(document: Document, path: str) -> tuple[Any, Any]:
 def test_a_bad_variant_is_refused_by_its_check_alone(check: str, wrong: str) -> None:
     variant = _VARIANTS[check][wrong]
     documents = _mutated(variant)
-    assert documents != rendered(variant.get("on", "base"))
+    assert documents != rendered(variant.get("rendering", "base"))
     faulty = {each.__name__ for each in CHECKS if list(each(documents))}
     assert check in faulty
     # What a schema refuses, rules may misread, and the other way round.

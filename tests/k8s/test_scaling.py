@@ -6,7 +6,7 @@ from tests.k8s.entrypoints import Demand, demands, job_settings
 from tests.k8s.rendering import OVERLAYS, clusters, groups, named, of_kind, rendered
 from tests.k8s.scaling import started
 
-_NAMES = ("base", *OVERLAYS, "components/spot")
+_NAMES = ("base", *(f"overlays/{name}" for name in OVERLAYS), "components/spot")
 _JOBS = ("extract", "train", "predict", "label")
 
 
