@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.annotations.read import read_subset
 from pipeline.cluster.runtime import connect
 from pipeline.compose import compose_config
-from pipeline.demo.archive import render_archive
+from pipeline.demo.archive import render_archive, rendered_files
 from pipeline.demo.folder import PICTURE, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
 from pipeline.demo.settings import DemoConfig
 from pipeline.demo.timetable import plan_archive
@@ -37,6 +37,8 @@ from pipeline.training.settings import TrainConfig
 def demo(config: DemoConfig) -> Summary:
     """Render a small archive of mp4 files and run the real jobs on it; run again, it continues.
 
+    With `archive_to` it stops after the first step, and copies what it has rendered.
+
     Raises InputError where `out` is not local, or holds what no demo made.
     """
     local = storage.local_path(config.out)
@@ -51,6 +53,12 @@ def demo(config: DemoConfig) -> Summary:
     console.rule(f"render {config.train_videos} training and {config.test_videos} test videos")
     specs = plan_archive(seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos)
     annotations = render_archive(Path(videos), specs)
+    count = config.train_videos + config.test_videos
+    if config.archive_to is not None:
+        _copy(Path(videos), config.archive_to)
+        return Summary(
+            job="demo", unit="videos", total=count, done=count, outputs={"archive": config.archive_to}
+        )
     connect(config.ray)
     truth = ["dataset=demo", f"dataset.annotations={annotations}"]
     features = [f"store={store}"]
@@ -61,7 +69,6 @@ def demo(config: DemoConfig) -> Summary:
     evaluation = _step(console, evaluate, EvaluateConfig, [f"predictions={predictions}", *truth])
     picture = storage.join(config.out, PICTURE)
     _draw(predictions, truth, picture)
-    count = config.train_videos + config.test_videos
     return Summary(
         job="demo",
         unit="videos",
@@ -89,6 +96,13 @@ def _step(
     if summary.failed:
         raise InputError(f"{name} lost {summary.failed} {summary.unit}; run the demo again with fresh=1")
     return summary
+
+
+def _copy(folder: Path, url: str) -> None:
+    """Copy the archive's videos and, after them, its annotations: what has these has all."""
+    *files, _recipe = rendered_files(folder)
+    for path in files:
+        storage.write_bytes(storage.join(url, path.name), path.read_bytes())
 
 
 def _draw(predictions: str, truth: list[str], picture: str) -> None:
