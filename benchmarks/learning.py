@@ -150,7 +150,7 @@ class Learner:
         config = self.plan.config
         self.detector.eval()
         with torch.inference_mode():
-            for batch, output, starts in self._outputs():
+            for batch, output, starts in self.outputs():
                 found = {
                     f"layer_{index}": decode(replace(output, layers=(layer,)), config.merge.window_top_k)
                     for index, layer in enumerate(output.layers, 1)
@@ -171,7 +171,7 @@ class Learner:
         self.detector.train()
         return {f"map_{name}": 100 * self._score(view) for name, view in views.items()} | tallies.figures()
 
-    def _outputs(self) -> Iterator[tuple[list[Window], DetectorOutput, SetPrediction | None]]:
+    def outputs(self) -> Iterator[tuple[list[Window], DetectorOutput, SetPrediction | None]]:
         """Test windows in batches, what the detector says, and the segments that decoding starts from if proposed."""
         seen: list[Any] = []
         start = getattr(self.detector.detector, "start", None)

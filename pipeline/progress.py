@@ -4,9 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 # A rate over less time is that of a burst.
 _LEAST_SECONDS = 1.0
+
+
+class Counting(Protocol):
+    """A line of the screen that is told how far its work is."""
+
+    def reached(self, done: float, hours: float = 0.0, failed: int = 0) -> None: ...
+
+    def fraction(self) -> float: ...
+
+    def words(self) -> Sequence[str]: ...
 
 
 class Progress:
@@ -60,6 +71,12 @@ class Progress:
                 if self._first is None:
                     self._first = (self._last, self._now[0], self._now[1])
 
+    def gained(self) -> tuple[float, float, int]:
+        """Units, hours and failures since the start."""
+        with self._lock:
+            done, hours, failed = (now - start for now, start in zip(self._now, self._start, strict=True))
+            return done, hours, int(failed)
+
     def fraction(self) -> float:
         """By hours where they are known, for videos are of all lengths."""
         done, hours, _ = self._now
@@ -96,3 +113,31 @@ class Progress:
                 left = max(0.0, left - (self._clock() - self._last))
                 words.append(f"{timedelta(seconds=round(left))} left")
         return words
+
+
+class PartOfProgress:
+    """A part of the work on some units, after the parts before it: it moves the line of the whole by its share.
+
+    Args:
+        whole: the line that is seen.
+        share: of all the work on a unit, in (0, 1].
+    """
+
+    def __init__(self, whole: Progress, share: float) -> None:
+        self._whole, self._share = whole, share
+        self._before: tuple[float, float, int] | None = None
+
+    def reached(self, done: float, hours: float = 0.0, failed: int = 0) -> None:
+        """So many units, hours and failures since this part began."""
+        if self._before is None:
+            self._before = self._whole.gained()
+        units, before, lost = self._before
+        self._whole.reached(units + self._share * done, before + self._share * hours, lost + failed)
+
+    def fraction(self) -> float:
+        """Of the whole."""
+        return self._whole.fraction()
+
+    def words(self) -> Sequence[str]:
+        """Of the whole."""
+        return self._whole.words()

@@ -4,7 +4,7 @@ Paths and ids hold commas, brackets, quotes, `#` and `=`, which mean something i
 """
 
 import re
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -36,7 +36,12 @@ def as_override(word: str, field: FieldInfo | None) -> str:
 def _is_text(kind: Any) -> bool:
     """Whether a type is `str`, a choice of texts, or either of them or None."""
     parts = [part for part in get_args(kind) if part is not type(None)] if _is_optional(kind) else [kind]
-    return all(part is str or get_origin(part) is Literal for part in parts)
+    return all(_plain(part) is str or get_origin(part) is Literal for part in parts)
+
+
+def _plain(kind: Any) -> Any:
+    """A type without what is annotated to it, such as that it is a path."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _is_texts(kind: Any) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # In the order in which data flows; each is a module of `jobs`.
 VERBS = (
-    "demo", "extract", "import_features", "export_features", "train", "splits", "predict", "name", "detect",
+    "demo", "extract", "import_features", "export_features", "train", "splits", "predict", "name", "label", "detect",
     "evaluate", "report", "failures", "compact",
 )  # fmt: skip
 _USAGE = """\

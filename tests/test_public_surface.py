@@ -21,6 +21,7 @@ from pipeline.features.published.settings import ExportFeaturesConfig, ImportFea
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA
 from pipeline.inference.settings import DetectHereConfig, NameConfig, PredictConfig
 from pipeline.keys import choices_of, described_keys
+from pipeline.labelling.settings import LabelConfig
 from pipeline.lost.settings import FailuresConfig
 from pipeline.report.settings import ReportConfig
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
@@ -35,6 +36,7 @@ JOBS = {
     "splits": SplitsConfig,
     "predict": PredictConfig,
     "name": NameConfig,
+    "label": LabelConfig,
     "detect": DetectHereConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,

@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipeline.progress import Progress
+from pipeline.progress import Counting
 from pipeline.screen import shown
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -48,7 +48,7 @@ class Tally:
 
 
 @contextmanager
-def followed(progress: Progress) -> Iterator[Tally]:
+def followed(progress: Counting) -> Iterator[Tally]:
     """A tally that the block's graph adds to, and whose sums the screen shows while the block runs."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     counter = ray.remote(_Counter).options(num_cpus=0, scheduling_strategy=here).remote()

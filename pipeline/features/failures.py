@@ -21,7 +21,7 @@ def record_failures(store: FeatureStore, videos: StoreIndex, stage: str) -> None
     others = (other for other in parquet.list_parquet(store.folder("failures")) if other != url)
     told = {video_id for other in others for video_id in parquet.read_table(other)["video_id"].to_pylist()}
     incomplete = map(videos.at, np.flatnonzero(~videos.complete).tolist())
-    lost = [_failure_of(video, stage) for video in incomplete if video.video_id not in told]
+    lost = [failure_of(video, stage) for video in incomplete if video.video_id not in told]
     replace_failures(url, lost)
 
 
@@ -33,11 +33,11 @@ def lost_videos(store: FeatureStore, video_ids: Collection[str]) -> list[Failure
         if failure := told.get(video_id):
             lost.append(failure)
         elif video := store.index().get(video_id):
-            lost.append(_failure_of(video, "extract"))
+            lost.append(failure_of(video, "extract"))
     return lost
 
 
-def _failure_of(video: VideoFeatures, stage: str) -> Failure:
+def failure_of(video: VideoFeatures, stage: str) -> Failure:
     """Why a video is incomplete; a chunk without any row can only come from outside interference with the store."""
     if video.failure is not None:
         return replace(video.failure, stage=stage)

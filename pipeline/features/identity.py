@@ -14,6 +14,7 @@ from pipeline.features.schema import as_plan
 from pipeline.features.sources import SOURCES_SCHEMA, VideoSource, VideoSources
 from pipeline.features.store import FeatureStore
 
+REMEDIES = "replace=true extracts changed ones again, another store= keeps both"
 _LOOKING_THREADS = 16
 _FOLDER_WORTH_LISTING = 16
 _LOOKED_AT_ONCE = 1 << 14
@@ -42,6 +43,8 @@ def compare(
     replaced: bool = False,
     retry_failed: bool = False,
     look: bool = True,
+    used: pa.Array | None = None,
+    remedies: str = REMEDIES,
 ) -> Comparison:
     """Tell which of `sources` the store knows by the very same file.
 
@@ -52,6 +55,8 @@ def compare(
         replaced: let any other file under a known id take its place; one of which nothing is stored yet always may.
         retry_failed: let another file take the place of one that failed: it was mended.
         look: ask storage for the size and version of known videos whose source brings none.
+        used: ids of known ones that another file may not replace although nothing of them is stored any more.
+        remedies: how the message ends that refuses a file.
     Raises:
         InputError: a known id stands for another file, and neither `moved` nor `replaced` allows it.
     """
@@ -69,15 +74,21 @@ def compare(
         updated |= ~same & _may_be_moved(before, now)
     others = np.flatnonzero(~same & ~updated)
     if not replaced:
-        kept = others[~_have_nothing_to_lose(store, now.take(pa.array(others)), retry_failed)]
+        changed = now.take(pa.array(others))
+        free = _have_nothing_to_lose(store, changed, retry_failed)
+        if used is not None:
+            free &= ~pc.is_in(changed.video_ids, value_set=used).to_numpy(zero_copy_only=False)
+        kept = others[~free]
         if len(kept):
-            raise InputError(_refusal(store.url, before[int(kept[0])], now[int(kept[0])], len(kept)))
+            raise InputError(
+                _refusal(store.url, before[int(kept[0])], now[int(kept[0])], len(kept), remedies)
+            )
     # The plan of a new one may have been lost, and its features not.
     editions = pa.array(map(store.editions().get, new.video_ids.to_pylist()), pa.int32())
-    changed = pa.array(others)
+    rows = pa.array(others)
     return Comparison(
         new.with_columns(edition=pc.fill_null(editions, 0)),
-        now.take(changed).with_columns(edition=pc.add(before.take(changed).table["edition"], 1)),
+        now.take(rows).with_columns(edition=pc.add(before.take(rows).table["edition"], 1)),
         now.where(pa.array(updated)),
     )
 
@@ -218,7 +229,7 @@ def _is_valid(files: VideoSources, name: str) -> np.ndarray:
     return pc.is_valid(files.table[name]).to_numpy()
 
 
-def _refusal(store: str, before: VideoSource, now: VideoSource, count: int) -> str:
+def _refusal(store: str, before: VideoSource, now: VideoSource, count: int, remedies: str) -> str:
     others = f", and {count - 1} more like it" if count > 1 else ""
     if before.uri == now.stored_uri:
         what = f"{now.stored_uri} has changed since ({_described(before)} then, {_described(now)} now)"
@@ -226,7 +237,7 @@ def _refusal(store: str, before: VideoSource, now: VideoSource, count: int) -> s
         what = f"it is {before.uri} ({_described(before)}), not {now.stored_uri} ({_described(now)})"
     return (
         f"store={store}: knows video {now.video_id} by another file: {what}{others}; moved=true takes the new places "
-        "of unchanged files, replace=true extracts changed ones again, another store= keeps both"
+        f"of unchanged files, {remedies}"
     )
 
 

@@ -8,13 +8,13 @@ import os
 from typing import Any
 
 from pipeline import storage
-from pipeline.features.settings import BackboneConfig, FlowConfig, TimelineConfig
+from pipeline.features.settings import BackboneConfig, FlowConfig, FlowResources, TimelineConfig
 from pipeline.records import DamagedRecordError, read_record, write_record
 from pipeline.settings import Settings, stored_settings
 
 _FILE = "recipe.json"
 # Of a flow's settings, those that say where it is computed and not what.
-_OF_THE_CLUSTER = {"cpus", "gpus", "resources", "labels", "min_actors", "max_actors"}
+_OF_THE_CLUSTER = set(FlowResources.model_fields)
 
 
 class Recipe(Settings):

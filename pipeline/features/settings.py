@@ -65,7 +65,16 @@ class BackboneConfig(Settings):
         return self
 
 
-class FlowConfig(ActorPool):
+class FlowResources(ActorPool):
+    """Resources of the tasks or actors that compute optical flow."""
+
+    cpus: PositiveFloat = Field(1.0, description="CPUs, and threads, of a task or an actor")
+    gpus: float = Field(0.0, ge=0, description="RAFT: GPUs of an actor, may be a fraction")
+    min_actors: PositiveInt = Field(1, description="RAFT: actors at the start")
+    max_actors: PositiveInt = Field(1, description="RAFT: actors that the pool may grow to")
+
+
+class FlowConfig(FlowResources):
     """Optical flow: how it is computed, and with what, for backbones that see it."""
 
     algorithm: Literal["tvl1", "raft_large", "raft_small"] = Field(
@@ -78,10 +87,6 @@ class FlowConfig(ActorPool):
     batch_size: PositiveInt = Field(
         8, description="RAFT: fields in each forward pass; part of the features' exact bits"
     )
-    cpus: PositiveFloat = Field(1.0, description="CPUs, and threads, of a task or an actor")
-    gpus: float = Field(0.0, ge=0, description="RAFT: GPUs of an actor, may be a fraction")
-    min_actors: PositiveInt = Field(1, description="RAFT: actors at the start")
-    max_actors: PositiveInt = Field(1, description="RAFT: actors that the pool may grow to")
 
 
 class StoreWriting(Settings):

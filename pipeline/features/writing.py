@@ -11,7 +11,7 @@ from pipeline.cluster.tally import Tally, followed
 from pipeline.features.amounts import seconds_in, videos_in
 from pipeline.features.schema import FEATURES_SCHEMA
 from pipeline.features.store import FeatureStore
-from pipeline.progress import Progress
+from pipeline.progress import Counting, Progress
 
 # A small job should still lose little when it is killed, so a file holds at most this part of its chunks.
 _LEAST_FILES = 64
@@ -27,6 +27,7 @@ def write_features(
     rows_per_task: int,
     pending: pa.Table,
     retry_failed: bool,
+    progress: Counting | None = None,
 ) -> None:
     """Turn the rows of a store's plan that are still to do into rows of its features, each exactly once.
 
@@ -40,13 +41,14 @@ def write_features(
         rows_per_task: consecutive rows that a task of `transform`'s first stage gets at least.
         pending: the plan rows to do, with whatever columns the transform wants besides.
         retry_failed: do rows with an error again.
+        progress: what the screen shows of it; that of all videos of the store unless given.
     """
     spec = store.spec
     row_bytes = chunk_snippets * spec.dim * 2
     # Ray reads what is left, and not the whole plan of an archive that grows by little.
     source = store.folder(_PENDING)
     parquet.write_table(storage.join(source, "rows.parquet"), pending)
-    with followed(_progress(store, pending)) as tally:
+    with followed(progress or _progress(store, pending)) as tally:
         write_resumably(
             source=source,
             transform=lambda rows: transform(rows, tally),

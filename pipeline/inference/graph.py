@@ -10,7 +10,7 @@ from pipeline.cluster.tally import Tally, followed
 from pipeline.features.index import StoreIndex
 from pipeline.inference.output import PredictionFolder
 from pipeline.inference.settings import VideoActors
-from pipeline.progress import Progress
+from pipeline.progress import Counting, Progress
 from pipeline.segments.schema import PREDICTIONS_SCHEMA
 
 _BYTES_PER_DETECTION = 32
@@ -39,6 +39,7 @@ def fill_predictions(
     redo: frozenset[str],
     detections: int,
     gpus: float = 0.0,
+    progress: Counting | None = None,
 ) -> None:
     """Run the graph.
 
@@ -53,6 +54,7 @@ def fill_predictions(
         redo: ids of those of them that have a row already.
         detections: about how many a video has.
         gpus: of an actor.
+        progress: what the screen shows of it; that of all videos of the folder unless given.
     """
 
     def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
@@ -69,10 +71,10 @@ def fill_predictions(
         )
 
     hours, hours_left = (float(each.duration.sum()) / 3600 for each in (index, pending))
-    progress = Progress(
+    whole = Progress(
         "videos", len(index), done=len(index) - len(pending), hours=hours, hours_done=hours - hours_left
     )
-    with followed(progress) as tally:
+    with followed(progress or whole) as tally:
         write_resumably(
             source=source,
             transform=lambda videos: transform(videos, tally),

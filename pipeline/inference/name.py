@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import ray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,14 +19,12 @@ from pipeline.failures import Failure, FailureKind
 from pipeline.features.index import StoreIndex
 from pipeline.features.store import FeatureStore
 from pipeline.inference.detect import clock
-from pipeline.inference.graph import fill_predictions, need_of
 from pipeline.inference.output import PredictionFolder
 from pipeline.inference.settings import NameConfig
-from pipeline.inference.standing import finish, standing
+from pipeline.inference.stages import Naming, lost_in, run_stages, undone
+from pipeline.inference.standing import finish, standing, summarise
 from pipeline.lease import hold
-from pipeline.naming.stage import NamingActor
-from pipeline.naming.words import TextSource, embed, text_source
-from pipeline.screen import phase
+from pipeline.naming.words import text_source
 from pipeline.segments.completeness import mark_begun
 from pipeline.segments.csv_text import csv_text
 from pipeline.segments.read import read_tables
@@ -36,9 +33,7 @@ from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
-_WORDS, _SEARCH = "words.safetensors", "search.csv"
-# Of the settings, those that the digest of the words tells of.
-_IN_WORDS = {"classes", "templates", "split_names", "none_of_these", "architecture", "weights"}
+_SEARCH = "search.csv"
 
 
 @dataclass(frozen=True)
@@ -72,16 +67,15 @@ def name(config: NameConfig) -> Summary | Found:
     given = PredictionFolder.existing(config.predictions)
     store = FeatureStore(config.store)
     source = text_source(store, config.words)
-    told = {"words": source.digest, "features": store.spec.digest} | config.words.model_dump(
-        exclude=_IN_WORDS
-    )
     with hold(config.out, "out", "name", config.force):
-        out = PredictionFolder(config.out, replace(given.provenance, naming=told))
-        summary = _name(config, given, store, source, out)
+        naming = Naming.into(
+            config.out, given, source, store.spec.digest, config.words, config.actors, "actors"
+        )
+        summary = _name(config, naming, store)
         if config.query is None:
             return summary
-        best = most_alike(read_tables(out.url), config.top)
-        url = out.folder(_SEARCH)
+        best = most_alike(read_tables(naming.out.url), config.top)
+        url = naming.out.folder(_SEARCH)
         storage.write_bytes(url, csv_text(best).encode())
         return Found(best, replace(summary, outputs=summary.outputs | {"search": url}))
 
@@ -96,13 +90,8 @@ def most_alike(tables: Iterable[pa.Table], top: int) -> pa.Table:
     return best
 
 
-def _name(
-    config: NameConfig,
-    given: PredictionFolder,
-    store: FeatureStore,
-    source: TextSource,
-    out: PredictionFolder,
-) -> Summary:
+def _name(config: NameConfig, naming: Naming, store: FeatureStore) -> Summary:
+    out, given = naming.out, naming.given
     mark_begun(out.url)
     index = store.index()
     with_segments, unusable = _usable(given, index)
@@ -112,33 +101,28 @@ def _name(
             "the store that holds their features"
         )
     out.heal()
-    done, lost = standing(index, out.outcomes())
-    todo = with_segments & (~done if config.retry_failed else ~done & ~lost)
-    pending = index.only(np.flatnonzero(todo))
-    total = int(with_segments.sum())
+    index = index.only(np.flatnonzero(with_segments))
+    pending = index.only(np.flatnonzero(undone([naming], index, config.retry_failed)))
     logger.info(
         "%d videos in %s: %d to name, %d done or lost before",
-        total,
+        len(index),
         given.url,
         len(pending),
-        total - len(pending),
+        len(index) - len(pending),
     )
     started = time.monotonic()
     if pending:
-        with phase("reading the words"):
-            words = embed(source, config.words.probabilities == "sigmoid", out.folder(_WORDS))
+        naming.prepare()
         connect(config.ray)
-        check_needs([need_of(config.actors, "actors")])
-        arguments = (store.url, ray.put(pending), words, config.words)
-        fill_predictions(
-            out, given.folder("predictions"), NamingActor, arguments, config.actors,
-            index=index.only(np.flatnonzero(with_segments)), pending=pending,
-            redo=frozenset(index.ids(todo & lost).to_pylist()), detections=config.words.top_k,
-        )  # fmt: skip
+        check_needs(naming.needs())
+        everything = np.ones(len(index), dtype=bool)
+        run_stages([naming], store.url, index, everything, retry_failed=config.retry_failed)
     seconds = time.monotonic() - started
-    return finish(
-        out, index, pending, unusable, job="name", videos=total, seconds=seconds,
-        results=config.results, merge_over=config.merge_over, allow_failures=config.allow_failures,
+    failed, videos = lost_in([naming], index), len(index) + len(unusable)
+    finish(out, [*failed, *unusable], videos=videos, merge_over=config.merge_over, wrote=len(pending) > 0)
+    return summarise(
+        out, pending, failed, unusable, job="name", videos=videos, seconds=seconds,
+        results=config.results, allow_failures=config.allow_failures,
     )  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 import logging
 import time
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
 
+from pipeline import storage
 from pipeline.cluster.needs import check_needs
 from pipeline.cluster.runtime import connect
-from pipeline.detector.checkpoint import CheckpointInfo, copy_to_predict
-from pipeline.detector.settings import DetectorSettings, WindowConfig
 from pipeline.detector.trained import (
     check_features,
     find_checkpoint,
@@ -18,14 +18,20 @@ from pipeline.detector.trained import (
 )
 from pipeline.errors import InputError
 from pipeline.failures import Failure, FailureKind
-from pipeline.features.places import places_of
+from pipeline.features.index import StoreIndex
 from pipeline.features.store import FeatureStore
 from pipeline.inference.chosen import chosen_videos, rows_of
-from pipeline.inference.detector_actor import DetectorActor
-from pipeline.inference.graph import fill_predictions, need_of
-from pipeline.inference.output import PredictionFolder, Provenance
 from pipeline.inference.settings import PredictConfig
-from pipeline.inference.standing import finish, standing
+from pipeline.inference.stages import (
+    PROPOSALS,
+    Detection,
+    Stage,
+    lost_in,
+    run_stages,
+    undone,
+    words_of,
+)
+from pipeline.inference.standing import finish, summarise
 from pipeline.lease import hold
 from pipeline.segments.completeness import mark_begun
 from pipeline.summary import Summary
@@ -36,39 +42,32 @@ logger = logging.getLogger(__name__)
 def predict(config: PredictConfig) -> Summary:
     """Detect the actions of a store's videos; the same command continues after any stop.
 
+    With `naming.classes` the detector's own segments lie in `<out>/proposals`, and `out` holds them named.
+
     Raises InputError where another job writes into the folder.
     """
     info = find_checkpoint(config.run, config.checkpoint)
-    trained = settings_of(info)
-    windows = windows_for_prediction(trained, config.windows)
+    windows_for_prediction(settings_of(info), config.windows)
     store = FeatureStore(config.store)
     check_features(info, store.spec, config.store, config.allow_feature_mismatch)
     chosen = chosen_videos(config)
+    words = words_of(config.naming, store) if config.naming.classes else None
     with hold(config.out, "out", "predict", config.force):
-        return _predict(config, info, trained, windows, store, chosen)
+        proposals = config.out if words is None else storage.join(config.out, PROPOSALS)
+        detection = Detection.into(
+            proposals, info, store.spec.digest, config.windows, config.merge, config.detect
+        )
+        stages: list[Stage] = [detection]
+        if words is not None:
+            stages.append(words.stage(config.out, detection.out, store.spec, config.naming, config.detect))
+        return _predict(config, stages, store, chosen)
 
 
 def _predict(
-    config: PredictConfig,
-    info: CheckpointInfo,
-    trained: DetectorSettings,
-    windows: WindowConfig,
-    store: FeatureStore,
-    chosen: pa.Array | None,
+    config: PredictConfig, stages: Sequence[Stage], store: FeatureStore, chosen: pa.Array | None
 ) -> Summary:
-    out = PredictionFolder(
-        config.out,
-        Provenance(
-            checkpoint=info.url,
-            checkpoint_digest=info.digest,
-            feature_digest=store.spec.digest,
-            window_length=windows.length,
-            window_step=windows.test_step,
-            window_last=windows.test_last if windows.test_last != trained.windows.test_last else None,
-            merge=config.merge.apply(trained.merge),
-        ),
-    )
-    mark_begun(out.url)
+    for stage in stages:
+        mark_begun(stage.out.url)
     unusable, index = _unusable(store), store.index()
     if chosen is not None:
         index = index.only(rows_of(chosen, index, list(unusable), config))
@@ -78,35 +77,41 @@ def _predict(
         raise InputError(
             f"store={config.store}: has no complete video ({len(unusable)} incomplete); run extract"
         )
-    out.heal()
-    done, lost = standing(index, out.outcomes())
-    todo = ~done if config.retry_failed else ~done & ~lost
-    pending = index.only(np.flatnonzero(index.complete & todo))
-    redo = frozenset(index.ids(index.complete & todo & lost).to_pylist())
-    kept_lost = int((index.complete & lost & ~todo).sum())
+    for stage in stages:
+        stage.out.heal()
+    pending = index.only(np.flatnonzero(index.complete & undone(stages, index, config.retry_failed)))
+    kept_lost = len(_lost(stages, index, unusable)) if not config.retry_failed else 0
     logger.info(
         "%d videos in %s: %d to predict with %s, %d done, %d lost before, %d incomplete in the store",
-        complete + len(unusable), config.store, len(pending), info.url,
+        complete + len(unusable), config.store, len(pending), stages[0].out.provenance.checkpoint,
         complete - len(pending) - kept_lost, kept_lost, len(unusable),
     )  # fmt: skip
     started = time.monotonic()
     if pending:
         connect(config.ray)
-        check_needs([need_of(config.detect, "detect", config.detect.gpus)])
-        out.write_plan(places_of(pending))
-        # A training that goes on deletes old checkpoints, and actors start at any time.
-        copy_to_predict(info, out.folder("detector"))
-        merge = out.provenance.merge
-        arguments = (out.folder("detector"), config.store, windows, merge, config.detect)
-        fill_predictions(
-            out, out.folder("plan"), DetectorActor, arguments, config.detect, index=index, pending=pending,
-            redo=redo, detections=merge.window_top_k, gpus=config.detect.gpus,
-        )  # fmt: skip
+        check_needs([need for stage in stages for need in stage.needs()])
+        for stage in stages:
+            stage.prepare()
+        run_stages(stages, config.store, index, index.complete, retry_failed=config.retry_failed)
     seconds = time.monotonic() - started
-    return finish(
-        out, index, pending, list(unusable.values()), job="predict", videos=complete, seconds=seconds,
-        results=config.results, merge_over=config.merge_over, allow_failures=config.allow_failures,
+    failed, skipped, videos = (
+        _lost(stages, index, unusable),
+        list(unusable.values()),
+        complete + len(unusable),
+    )
+    for stage in stages:
+        known = failed if stage is stages[-1] else [one for one in failed if one.stage == stage.job]
+        finish(
+            stage.out, [*known, *skipped], videos=videos, merge_over=config.merge_over, wrote=len(pending) > 0
+        )
+    return summarise(
+        stages[-1].out, pending, failed, skipped, job="predict", videos=videos, seconds=seconds,
+        results=config.results, allow_failures=config.allow_failures,
     )  # fmt: skip
+
+
+def _lost(stages: Sequence[Stage], index: StoreIndex, unusable: Collection[str]) -> list[Failure]:
+    return [failure for failure in lost_in(stages, index) if failure.video_id not in unusable]
 
 
 def _unusable(store: FeatureStore) -> dict[str, Failure]:

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pipeline.annotations.settings import TruthConfig
 from pipeline.cluster.settings import ActorPool, RayConfig
 from pipeline.detector.settings import MergeOverride, WindowOverride
-from pipeline.naming.settings import NamingConfig
+from pipeline.naming.settings import NamingConfig, NamingOfDetections
 from pipeline.segments.settings import ResultsConfig
 from pipeline.settings import (
     ManyVideosUrls,
@@ -71,6 +71,7 @@ class PredictConfig(DetectorChoice):
     windows: WindowOverride = WindowOverride()
     merge: MergeOverride = MergeOverride()
     detect: DetectConfig = DetectConfig()
+    naming: NamingOfDetections = NamingOfDetections()
     results: ResultsConfig = ResultsConfig()
     merge_over: int = merge_over("folder")
     allow_feature_mismatch: bool = Field(

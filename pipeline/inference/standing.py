@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.failures import Failure, split_error
+from pipeline.failures import Failure
 from pipeline.features.index import StoreIndex
 from pipeline.inference.output import MERGED_MB, PredictionFolder
 from pipeline.screen import phase
@@ -26,65 +26,71 @@ def standing(index: StoreIndex, outcomes: pa.Table) -> tuple[np.ndarray, np.ndar
 
 def finish(
     out: PredictionFolder,
-    index: StoreIndex,
+    failures: Sequence[Failure],
+    *,
+    videos: int,
+    merge_over: int,
+    wrote: bool,
+) -> None:
+    """Write what follows from `predictions/`: segments, failures, counts.
+
+    Args:
+        out: the folder.
+        failures: all that it lacks.
+        videos: how many it is to have, with those.
+        merge_over: the job's setting.
+        wrote: whether this run has added to it.
+    """
+    if wrote or out.lacks_segments():
+        with phase("writing the segment tables"):
+            out.write_segments()
+    out.merge_if_many(MERGED_MB, merge_over)
+    out.write_failures(failures)
+    mark_complete(out.url, Completeness(videos, videos - len(failures), len(failures)))
+
+
+def summarise(
+    out: PredictionFolder,
     pending: StoreIndex,
-    unusable: Sequence[Failure],
+    failed: Sequence[Failure],
+    skipped: Sequence[Failure],
     *,
     job: str,
     videos: int,
     seconds: float,
     results: ResultsConfig,
-    merge_over: int,
     allow_failures: bool,
 ) -> Summary:
-    """Write what follows from `predictions/`, and count.
+    """Count, and write results/ of a finished folder.
 
     Args:
         out: the folder.
-        index: of the store.
         pending: the videos that this run had to do.
-        unusable: those that could not be begun with.
+        failed: what this job has lost.
+        skipped: the videos that could not be begun with.
         job: the verb.
-        videos: how many the folder is to have, without the unusable ones.
+        videos: how many the folder is to have, with those.
         seconds: that the run took for `pending`.
-        results, merge_over, allow_failures: the job's settings.
+        results, allow_failures: the job's settings.
     """
-    if pending or out.lacks_segments():
-        with phase("writing the segment tables"):
-            out.write_segments()
-    out.merge_if_many(MERGED_MB, merge_over)
     outcomes = out.outcomes()
     good = outcomes.filter(outcomes["error"].is_null())
     has_results = out.write_results(results, good["video_id"].to_pylist())
-    failed = _failures(index, outcomes, job)
-    failures = [*failed, *unusable]
-    out.write_failures(failures)
-    total = videos + len(unusable)
-    mark_complete(out.url, Completeness(total, total - len(failures), len(failures)))
     done = int(pc.is_in(pending.videos["video_id"], good["video_id"]).to_numpy().sum())
-    folders = ("predictions", "segments", *["results"] * has_results, *["failures"] * bool(failures))
+    lost = len(failed) + len(skipped)
+    folders = ("predictions", "segments", *["results"] * has_results, *["failures"] * bool(lost))
     speed = f"{float(pending.duration.sum()) / seconds:.0f} seconds of video per second" if pending else None
     return Summary(
         job=job,
         unit="videos",
-        total=total,
+        total=videos,
         done=done,
-        already_done=total - done - len(failures),
-        skipped=len(unusable),
+        already_done=videos - done - lost,
+        skipped=len(skipped),
         failed=len(failed),
         outputs={name: out.folder(name) for name in folders},
         figures={"throughput": speed} if speed else {},
         allow_failures=allow_failures,
-        failures=failures,
+        failures=[*failed, *skipped],
         failures_in=f"predictions={out.url}",
     )
-
-
-def _failures(index: StoreIndex, outcomes: pa.Table, job: str) -> list[Failure]:
-    """The complete videos of the store that failed, by id."""
-    lost = outcomes.filter(outcomes["error"].is_valid())
-    lost = lost.filter(pa.array(index.has_all(lost["video_id"]))).sort_by("video_id")
-    return [
-        Failure(video_id, index[video_id].uri, job, *split_error(error))
-        for video_id, error in zip(lost["video_id"].to_pylist(), lost["error"].to_pylist(), strict=True)
-    ]

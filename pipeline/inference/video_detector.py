@@ -25,10 +25,10 @@ from pipeline.features.extraction.here import LocalExtractor
 from pipeline.features.extraction.settings import StagesConfig
 from pipeline.features.extraction.stages import describe
 from pipeline.features.index import IndexedVideos
-from pipeline.features.recipe import Recipe
 from pipeline.features.sources import VideoSource
 from pipeline.features.store import FeatureStore
 from pipeline.features.video_features import VideoFeatures
+from pipeline.inference.remade import check_remade, recipe_here
 from pipeline.inference.settings import BackboneWeights, FlowWeights
 from pipeline.segments.tables import segments_table
 
@@ -106,21 +106,10 @@ class VideoDetector:
         """
         if self._extractor is not None:
             return
-        info = self.info
-        if info.recipe is None:
-            raise InputError(
-                f"{info.url}: was trained on imported features, which nothing here can make of a video; give a "
-                "store of such features (predict store=...)"
-            )
-        recipe = self._with_weights(Recipe.of_tree(info.recipe, info.url))
+        recipe = recipe_here(self.info, self.backbone, self.flow)
         stages = StagesConfig(backbone=recipe.backbone, flow=recipe.flow, timeline=recipe.timeline)
         spec, inputs = describe(stages)
-        differences = info.feature_spec.differences(spec)
-        if differences:
-            raise InputError(
-                f"{info.url}: was trained on other features than its recipe makes here ({'; '.join(differences)}, "
-                "where 'here' is training); give the files of its weights by backbone.weights="
-            )
+        check_remade(self.info, spec)
         self._extractor = LocalExtractor.load(stages, spec, inputs)
 
     def detect(self, source: VideoSource, went_on: Callable[[float, float], None] | None = None) -> pa.Table:
@@ -162,15 +151,6 @@ class VideoDetector:
             device=self.device,
         )
         return segments_table(((video.video_id, detections) for video, detections in found), self.info.labels)
-
-    def _with_weights(self, recipe: Recipe) -> Recipe:
-        """The recipe with its weights where they lie now."""
-        return recipe.model_copy(
-            update={
-                "backbone": recipe.backbone.model_copy(update=self.backbone.model_dump(exclude_none=True)),
-                "flow": recipe.flow.model_copy(update=self.flow.model_dump(exclude_none=True)),
-            }
-        )
 
 
 def _failure_of(store: FeatureStore, video_id: str) -> Failure | None:

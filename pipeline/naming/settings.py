@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-from pipeline.settings import Settings
+from pipeline.settings import OptionalStoreUrl, Settings
 
 _PLACE = "{}"  # where a phrase stands in a template
 
@@ -62,3 +62,12 @@ class NamingConfig(Settings):
         if not all(prompt.strip() for prompt in prompts):
             raise ValueError("a prompt is empty")
         return prompts
+
+
+class NamingOfDetections(NamingConfig):
+    """Naming in the command that detects; without classes segments keep those of the detector."""
+
+    store: OptionalStoreUrl = Field(
+        None,
+        description="URL of a store of the same videos whose network knows words; null names by the run's features",
+    )

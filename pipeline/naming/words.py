@@ -17,6 +17,7 @@ from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.features.recipe import Recipe, read_recipe
 from pipeline.features.settings import BackboneConfig
+from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
 from pipeline.features.weights import parameter_digest
 from pipeline.naming.settings import NamingConfig
@@ -84,40 +85,57 @@ def text_source(store: FeatureStore, config: NamingConfig) -> TextSource:
 
     Raises InputError where the classes are none, or nothing says which words belong to the features.
     """
+    tree = read_recipe(store.url)
+    recipe = None if tree is None else Recipe.of_tree(tree, store.url)
+    return text_source_of(recipe, store.spec, f"store={store.url}", config)
+
+
+def text_source_of(recipe: Recipe | None, spec: FeatureSpec, whose: str, config: NamingConfig) -> TextSource:
+    """`text_source` of features that need not be there yet.
+
+    Args:
+        recipe: what makes them; None where they were imported.
+        spec: of them.
+        whose: what holds them, for messages.
+        config: how segments are named.
+    Raises:
+        InputError: as `text_source` does.
+    """
     vocabulary = read_vocabulary(config.classes, "naming.classes")
-    backbone, digest = _backbone(store, config)
+    backbone, digest = _backbone(recipe, spec, whose, config)
     return TextSource(
         backbone,
         digest,
-        store.spec.dim,
+        spec.dim,
         vocabulary.names,
         vocabulary.prompts(config.templates, config.split_names),
         config.none_of_these,
     )
 
 
-def _backbone(store: FeatureStore, config: NamingConfig) -> tuple[BackboneConfig, str | None]:
-    tree = read_recipe(store.url)
+def _backbone(
+    recipe: Recipe | None, spec: FeatureSpec, whose: str, config: NamingConfig
+) -> tuple[BackboneConfig, str | None]:
     told = {
         name: value for name in ("architecture", "weights") if (value := getattr(config, name)) is not None
     }
-    if tree is not None:
-        backbone = Recipe.of_tree(tree, store.url).backbone
+    if recipe is not None:
+        backbone = recipe.backbone
         if backbone.kind != "clip":
             raise InputError(
-                f"store={store.url}: its features are of {backbone.name} ({backbone.kind}), which knows no words; "
-                "only features of open_clip's networks can be named (backbone.kind=clip): extract a store of such "
-                "features of the same videos"
+                f"{whose}: its features are of {backbone.name} ({backbone.kind}), which knows no words; only features "
+                "of open_clip's networks can be named (backbone.kind=clip): extract a store of such features of the "
+                "same videos"
             )
         if told.get("architecture", backbone.architecture) != backbone.architecture:
             raise InputError(
-                f"naming.architecture={told['architecture']}: the features of {store.url} are of "
+                f"naming.architecture={told['architecture']}: the features of {whose} are of "
                 f"{backbone.architecture}"
             )
-        return backbone.model_copy(update=told), store.spec.weights
+        return backbone.model_copy(update=told), spec.weights
     if len(told) < 2:
         raise InputError(
-            f"store={store.url}: was imported, and does not say which network's words belong to its features; give "
+            f"{whose}: was imported, and does not say which network's words belong to its features; give "
             "naming.architecture=<of open_clip> and naming.weights=<its tag or file> (CLIP ViT-B/16 of OpenAI: "
             "naming.architecture=ViT-B-16-quickgelu naming.weights=openai)"
         )

@@ -17,13 +17,13 @@ from pipeline.training.settings import OptimiserConfig, TrainConfig
 LABELS = ("jump", "run", "wave")
 
 
-def save_run(folder: Path, *, with_recipe: bool = True) -> str:
-    """A run of backbone `tiny`, two snippets a second; without a recipe as after an import."""
+def save_run(folder: Path, *, with_recipe: bool = True, seed: int = 0, fps: int = 8) -> str:
+    """A run of backbone `tiny`, `fps` / 4 snippets a second; without a recipe as after an import."""
     words = [
         "videos=v",
         "store=s",
         "backbone=tiny",
-        "timeline.fps=8",
+        f"timeline.fps={fps}",
         "timeline.stride=4",
         "timeline.window=4",
     ]
@@ -32,7 +32,7 @@ def save_run(folder: Path, *, with_recipe: bool = True) -> str:
     recipe = Recipe(backbone=extraction.backbone, flow=extraction.flow, timeline=extraction.timeline)
     words = ["run=r", "store=s", "dataset.annotations=a", "model=dualdetr_tiny", "windows.length=16"]
     config = compose_config("train", TrainConfig, words)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = build(config.model, spec.dim, len(LABELS), bf16=False)
     save_checkpoint(
         storage.join(str(folder), CHECKPOINTS, checkpoint_name(1)),

@@ -19,7 +19,7 @@ from pipeline.detector.settings import WindowOverride
 from pipeline.detector.trained import check_features, windows_for_prediction
 from pipeline.errors import InputError
 from pipeline.features.timeline import Timeline
-from pipeline.inference import predict as predict_module
+from pipeline.inference import stages as stages_module
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
 from pipeline.segments.completeness import Completeness, read_completeness
@@ -151,7 +151,7 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
 ) -> None:
     write_store(str(tmp_path / "store"), VIDEOS)
     run = copied(run, tmp_path)
-    graph = predict_module.fill_predictions
+    graph = stages_module.fill_predictions
 
     record = tmp_path / "out" / "complete.json"
 
@@ -160,7 +160,7 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
         assert not record.exists()
         graph(*arguments, **options)
 
-    monkeypatch.setattr(predict_module, "fill_predictions", later)
+    monkeypatch.setattr(stages_module, "fill_predictions", later)
     summary = predict(config(run, tmp_path))
     assert (summary.total, summary.done, summary.failed) == (7, 7, 0)
     assert read_completeness(f"{tmp_path}/out") == Completeness(videos=7, predicted=7, failed=0)

@@ -10,7 +10,7 @@ import pytest
 from pipeline import lease
 from pipeline.compose import compose_config
 from pipeline.errors import InputError
-from pipeline.features.extraction import run as run_module
+from pipeline.features.extraction import prepared as prepared_module
 from pipeline.features.extraction.run import extract
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.store import FeatureStore
@@ -82,7 +82,7 @@ def test_nothing_to_do_needs_neither_ray_nor_the_network(
     first = run(videos, tmp_path / "store")
     assert (first.done, first.failed) == (2, 1)
     for needless in ("connect", "describe_remotely"):
-        monkeypatch.setattr(run_module, needless, lambda *_: pytest.fail("it is not needed"))
+        monkeypatch.setattr(prepared_module, needless, lambda *_: pytest.fail("it is not needed"))
     again = run(videos, tmp_path / "store")
     assert (again.done, again.already_done, again.failed) == (0, 2, 1)
     # What is new, or to be tried again, needs both.

@@ -1,0 +1,87 @@
+"""Settings of labelling: run-time settings of extraction and detection; what features are, the run says."""
+
+import posixpath
+from typing import Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from pipeline.cluster.settings import RayConfig
+from pipeline.detector.settings import MergeOverride, WindowOverride
+from pipeline.features.extraction.settings import DecodeConfig, EmbedConfig
+from pipeline.features.settings import FlowResources
+from pipeline.inference.settings import BackboneWeights, DetectConfig, FlowWeights
+from pipeline.naming.settings import NamingOfDetections
+from pipeline.segments.settings import ResultsConfig
+from pipeline.settings import (
+    ManyRunUrls,
+    OptionalCheckpointUrl,
+    OptionalOutputFolder,
+    OutputFolder,
+    Settings,
+    VideosUrl,
+    force,
+    merge_over,
+)
+
+
+class FlowHere(FlowResources, FlowWeights):
+    """Optical flow, for runs whose features see it: where its weights lie now, and its resources."""
+
+
+class LabelConfig(Settings):
+    """Settings of jobs/label.py."""
+
+    videos: VideosUrl = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
+    run: ManyRunUrls = Field(
+        (), description="URL of a training run, or of several that read the same features"
+    )
+    checkpoint: OptionalCheckpointUrl = Field(
+        None, description="URL of the checkpoint that detects, instead of run"
+    )
+    out: OutputFolder = Field(
+        description="URL of the folder for predictions/, segments/ and results/; of several runs one each below it"
+    )
+    store: OptionalOutputFolder = Field(
+        None, description="URL of a feature store that is used and kept; null discards features after use"
+    )
+    round_gb: PositiveFloat = Field(
+        8.0, description="GiB of features of a round: they are made, used and, without store, discarded"
+    )
+    backbone: BackboneWeights = BackboneWeights()
+    flow: FlowHere = FlowHere()
+    chunk_frames: PositiveInt = Field(
+        512, description="sampled frames in a chunk, the unit of work and of retry"
+    )
+    decode: DecodeConfig = DecodeConfig()
+    embed: EmbedConfig = EmbedConfig()
+    shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
+    windows: WindowOverride = WindowOverride()
+    merge: MergeOverride = MergeOverride()
+    detect: DetectConfig = DetectConfig()
+    naming: NamingOfDetections = NamingOfDetections()
+    results: ResultsConfig = ResultsConfig()
+    merge_over: int = merge_over("folder")
+    moved: bool = Field(
+        False, description="let files that were labelled or extracted be elsewhere, if they are unchanged"
+    )
+    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("folder")
+    ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _names_detectors(self) -> Self:
+        if (not self.run) == (self.checkpoint is None):
+            raise ValueError("give either run=<training run> or checkpoint=<folder of a checkpoint>")
+        names = [run_name(run) for run in self.run]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(
+                f"run: two runs are called {twice}, and so would be their folders in out; label them apart"
+            )
+        return self
+
+
+def run_name(run: str) -> str:
+    """What a run's folder is called."""
+    return posixpath.basename(run.rstrip("/"))
