@@ -16,7 +16,7 @@ JOB = Job(
     "splits",
     SplitsConfig,
     run,
-    often=("experiment", "workers", "gpus_per_worker"),
+    often=("experiment", "naming", "workers", "gpus_per_worker"),
     example="experiment=tp2detr_thumos14_50 store=/data/store dataset.annotations=/data/thumos14.json run=/data/splits",
     page="docs/tp2detr.md",
 )

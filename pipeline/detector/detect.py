@@ -1,4 +1,4 @@
-"""Videos through a detector: their windows in batches, whichever videos they come from, and merged again."""
+"""Videos through a detector: their windows in batches, those of each video apart, and merged again."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
@@ -57,18 +57,21 @@ def detect_windows(
 ) -> Iterator[tuple[Window, Detections]]:
     """Each window, in order, with its `top_k` best detections on the CPU.
 
-    The next batches are read while the detector works on one. Raises what `detect_videos` raises.
+    No batch holds windows of two videos: a matrix product may round differently for another number of rows, and what
+    is found in a video must not depend, to the bit, on which others a job that was stopped had left to do. The next
+    batches are read while the detector works on one. Raises what `detect_videos` raises.
     """
 
     def load(batch: list[Window]) -> tuple[list[Window], Tensor, Tensor]:
         return batch, *pad_windows([cache.read(window) for window in batch])
 
-    for batch, features, padding_mask in map_ahead(load, _batched(windows, batch_size)):
+    for batch, features, padding_mask in map_ahead(load, _by_video(windows, batch_size)):
         with torch.inference_mode():
             output = detector(features.to(device), padding_mask.to(device))
             if not is_finite(output):
-                videos = ", ".join(sorted({window.video_id for window in batch}))
-                raise FloatingPointError(f"a prediction is not a number in a batch of windows of {videos}")
+                raise FloatingPointError(
+                    f"a prediction is not a number in a batch of windows of {batch[0].video_id}"
+                )
             found = decode(output, top_k)
         for window, detections in zip(batch, found, strict=True):
             yield (
@@ -77,7 +80,8 @@ def detect_windows(
             )
 
 
-def _batched(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
-    remaining = iter(windows)
-    while batch := list(islice(remaining, size)):
-        yield batch
+def _by_video(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
+    """Runs of at most `size` windows of one video."""
+    for _, of_video in groupby(windows, key=lambda window: window.video_id):
+        while batch := list(islice(of_video, size)):
+            yield batch

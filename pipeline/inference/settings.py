@@ -35,7 +35,9 @@ class DetectConfig(VideoActors):
     """Resources of the detector actors."""
 
     gpus: float = Field(0.0, ge=0, description="GPUs of an actor, may be a fraction")
-    batch_size: PositiveInt = Field(32, description="windows in each forward pass, of any of these videos")
+    batch_size: PositiveInt = Field(
+        32, description="windows of a video in each forward pass; part of the scores' exact bits"
+    )
     cache_mb: PositiveFloat = Field(
         1024.0, description="MiB of features that an actor reads at once; it reads longer videos by window"
     )

@@ -9,12 +9,9 @@ from pipeline.settings import OptionalStoreUrl, Settings
 _PLACE = "{}"  # where a phrase stands in a template
 
 
-class NamingConfig(Settings):
-    """How segments get their classes from words that nobody trained on."""
+class NamingRules(Settings):
+    """How segments are compared with words, whatever these are."""
 
-    classes: tuple[str, ...] = Field(
-        (), description="the classes: names, or one text file (a name a line) or YAML file (name: [phrases])"
-    )
     templates: tuple[str, ...] = Field(  # GAP's one prompt
         ("a video of a person doing {}",),
         description="prompts that a phrase stands in for {}; their embeddings are averaged",
@@ -64,10 +61,26 @@ class NamingConfig(Settings):
         return prompts
 
 
-class NamingOfDetections(NamingConfig):
-    """Naming in the command that detects; without classes segments keep those of the detector."""
+class NamingConfig(NamingRules):
+    """How segments get their classes from words that nobody trained on."""
+
+    classes: tuple[str, ...] = Field(
+        (), description="the classes: names, or one text file (a name a line) or YAML file (name: [phrases])"
+    )
+
+
+class OtherFeatures(Settings):
+    """The features that segments are named by."""
 
     store: OptionalStoreUrl = Field(
         None,
         description="URL of a store of the same videos whose network knows words; null names by the run's features",
     )
+
+
+class NamingOfDetections(NamingConfig, OtherFeatures):
+    """Naming in the command that detects; without classes segments keep those of the detector."""
+
+
+class NamingOfSplits(NamingRules, OtherFeatures):
+    """Naming where a split says the classes."""

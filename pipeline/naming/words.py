@@ -61,6 +61,7 @@ class TextSource:
         names: the classes.
         prompts: of each class.
         nothing: prompts of what is none of them.
+        key: of the settings that say so, for messages.
     """
 
     backbone: BackboneConfig
@@ -69,6 +70,7 @@ class TextSource:
     names: tuple[str, ...]
     prompts: tuple[tuple[str, ...], ...]
     nothing: tuple[str, ...]
+    key: str = "naming"
 
     @property
     def digest(self) -> str:
@@ -80,17 +82,19 @@ class TextSource:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def text_source(store: FeatureStore, config: NamingConfig) -> TextSource:
-    """What `config` names segments of a store's features by; no network is loaded.
+def text_source(store: FeatureStore, config: NamingConfig, key: str = "naming") -> TextSource:
+    """What `config` names segments of a store's features by; no network is loaded. `key` is that of the settings.
 
     Raises InputError where the classes are none, or nothing says which words belong to the features.
     """
     tree = read_recipe(store.url)
     recipe = None if tree is None else Recipe.of_tree(tree, store.url)
-    return text_source_of(recipe, store.spec, f"store={store.url}", config)
+    return text_source_of(recipe, store.spec, f"store={store.url}", config, key)
 
 
-def text_source_of(recipe: Recipe | None, spec: FeatureSpec, whose: str, config: NamingConfig) -> TextSource:
+def text_source_of(
+    recipe: Recipe | None, spec: FeatureSpec, whose: str, config: NamingConfig, key: str = "naming"
+) -> TextSource:
     """`text_source` of features that need not be there yet.
 
     Args:
@@ -98,11 +102,12 @@ def text_source_of(recipe: Recipe | None, spec: FeatureSpec, whose: str, config:
         spec: of them.
         whose: what holds them, for messages.
         config: how segments are named.
+        key: of these settings, for messages.
     Raises:
         InputError: as `text_source` does.
     """
-    vocabulary = read_vocabulary(config.classes, "naming.classes")
-    backbone, digest = _backbone(recipe, spec, whose, config)
+    vocabulary = read_vocabulary(config.classes, f"{key}.classes")
+    backbone, digest = _backbone(recipe, spec, whose, config, key)
     return TextSource(
         backbone,
         digest,
@@ -110,11 +115,12 @@ def text_source_of(recipe: Recipe | None, spec: FeatureSpec, whose: str, config:
         vocabulary.names,
         vocabulary.prompts(config.templates, config.split_names),
         config.none_of_these,
+        key,
     )
 
 
 def _backbone(
-    recipe: Recipe | None, spec: FeatureSpec, whose: str, config: NamingConfig
+    recipe: Recipe | None, spec: FeatureSpec, whose: str, config: NamingConfig, key: str
 ) -> tuple[BackboneConfig, str | None]:
     told = {
         name: value for name in ("architecture", "weights") if (value := getattr(config, name)) is not None
@@ -129,15 +135,15 @@ def _backbone(
             )
         if told.get("architecture", backbone.architecture) != backbone.architecture:
             raise InputError(
-                f"naming.architecture={told['architecture']}: the features of {whose} are of "
+                f"{key}.architecture={told['architecture']}: the features of {whose} are of "
                 f"{backbone.architecture}"
             )
         return backbone.model_copy(update=told), spec.weights
     if len(told) < 2:
         raise InputError(
             f"{whose}: was imported, and does not say which network's words belong to its features; give "
-            "naming.architecture=<of open_clip> and naming.weights=<its tag or file> (CLIP ViT-B/16 of OpenAI: "
-            "naming.architecture=ViT-B-16-quickgelu naming.weights=openai)"
+            f"{key}.architecture=<of open_clip> and {key}.weights=<its tag or file> (CLIP ViT-B/16 of OpenAI: "
+            f"{key}.architecture=ViT-B-16-quickgelu {key}.weights=openai)"
         )
     return BackboneConfig(**told), None
 
@@ -160,8 +166,9 @@ def embed(source: TextSource, judged_alone: bool, cache: str | None = None) -> W
             storage.write_bytes(cache, _as_bytes(words, source.digest))
     if judged_alone and words.logit_bias is None and not len(words.nothing):
         raise InputError(
-            f"naming.probabilities=sigmoid: {source.backbone.architecture} judges classes only against each other; say "
-            "what is none of them (naming.none_of_these=[a photo of nothing in particular,...]) or take softmax"
+            f"{source.key}.probabilities=sigmoid: {source.backbone.architecture} judges classes only against each "
+            f"other; say what is none of them ({source.key}.none_of_these=[a photo of nothing in particular,...]) or "
+            "take softmax"
         )
     return words
 
@@ -175,8 +182,8 @@ def _embed(source: TextSource) -> Words:
     model = load_model(backbone)
     if source.image_digest is not None and parameter_digest(model.visual) != source.image_digest:
         raise InputError(
-            f"naming.weights={backbone.weights}: its image tower is not the one that made the features; give the tag "
-            "or file that they were extracted with"
+            f"{source.key}.weights={backbone.weights}: its image tower is not the one that made the features; give the "
+            "tag or file that they were extracted with"
         )
     tokenizer = open_clip.get_tokenizer(backbone.architecture)
     logger.info(
@@ -187,8 +194,8 @@ def _embed(source: TextSource) -> Words:
     vectors = _encode(model, tokenizer, [*flat, *source.nothing])
     if vectors.shape[1] != source.dim:
         raise InputError(
-            f"naming.architecture={backbone.architecture}: its words have {vectors.shape[1]} numbers, the features "
-            f"{source.dim}; give the network that the features are of"
+            f"{source.key}.architecture={backbone.architecture}: its words have {vectors.shape[1]} numbers, the "
+            f"features {source.dim}; give the network that the features are of"
         )
     parts = vectors[: len(flat)].split([len(prompts) for prompts in source.prompts])
     classes = torch.stack([F.normalize(part.mean(dim=0), dim=0) for part in parts])

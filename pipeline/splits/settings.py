@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.inference.settings import DetectConfig
+from pipeline.naming.settings import NamingOfSplits
 from pipeline.training.settings import TrainConfig
 
 
@@ -15,4 +16,8 @@ class SplitsConfig(TrainConfig):
         tuple(range(10)), min_length=1, description="zero-shot splits to train, predict and evaluate"
     )
     detect: DetectConfig = DetectConfig()
+    naming: bool = Field(
+        False, description="name what is found by each split's unseen classes, too, and score the names"
+    )
+    words: NamingOfSplits = Field(NamingOfSplits(), description="how naming=true names")
     allow_failures: bool = Field(False, description="evaluate even where videos could not be predicted")

@@ -64,6 +64,20 @@ def test_batches_do_not_show(store: FeatureStore, detector: NormalisedDetector) 
             np.testing.assert_allclose(left[video_id].segments, right[video_id].segments, atol=1e-3)
 
 
+@pytest.mark.parametrize("windows", [WINDOWS, WindowConfig(mode="whole")])
+def test_other_videos_do_not_show_to_the_bit(
+    store: FeatureStore, detector: NormalisedDetector, windows: WindowConfig
+) -> None:
+    together = detections(store, detector, 7, 1, windows)
+    for video in store.index().values():
+        ((_, alone),) = detect_videos(
+            detector, [video], FeatureCache(store, 1), windows=windows, merge=MergeConfig(window_top_k=6),
+            batch_size=7, device=CPU,
+        )  # fmt: skip
+        for name in ("segments", "labels", "scores"):
+            np.testing.assert_array_equal(getattr(together[video.video_id], name), getattr(alone, name))
+
+
 @pytest.mark.parametrize(
     "windows",
     [
