@@ -50,7 +50,7 @@ from pipeline.training.settings import TrainConfig
 
 DIM, STRIDE = 128, 8
 NOISE = 0.4  # of each number of a snippet
-SHARED, OWN = 0.5, 0.6  # how long the shared direction and a class's prototype are in an action's snippets
+SHARED, OWN = 1.0, 1.0  # how long the shared direction and a class's prototype are in an action's snippets
 DRIFT, DRIFT_SECONDS, DRIFT_DIM = 0.5, 4.0, 16
 LOGIT_SCALE = 100.0  # CLIP's
 Features = NDArray[np.float16]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pipeline import storage
 from pipeline.compose import validate
 from pipeline.detector.checkpoint import CheckpointInfo
-from pipeline.detector.trained import check_features, find_checkpoint, settings_of, windows_for_prediction
+from pipeline.detector.trained import find_checkpoint, settings_of, windows_for_prediction
 from pipeline.errors import InputError
 from pipeline.features.compacting import compact_if_many
 from pipeline.features.extraction.graph import fill_store, stage_needs
@@ -115,14 +115,15 @@ def label(config: LabelConfig) -> Summary:
     extraction = _extraction(config, recipe, url)
     words = _words(config, recipe, first)
     if FeatureStore.is_at(url):
-        check_features(first, FeatureStore(url).spec, url, insist=False)
+        _check_store(config, first, FeatureStore(url).spec)
     sources = list_videos(config.videos)
     logger.info("%d videos in %s", len(sources), config.videos)
+    folders = {name: storage.join(config.out, name) if len(infos) > 1 else config.out for name in infos}
     with ExitStack() as held:
-        for key, folder in {"out": config.out, "store": config.store}.items():
-            if folder is not None:
-                held.enter_context(hold(folder, key, "label", config.force))
-        folders = {name: storage.join(config.out, name) if len(infos) > 1 else config.out for name in infos}
+        for folder in dict.fromkeys([config.out, *folders.values()]):
+            held.enter_context(hold(folder, "out", "label", config.force))
+        if config.store is not None:
+            held.enter_context(hold(config.store, "store", "label", config.force))
         runs = [_stages(config, folders[name], info, words) for name, info in infos.items()]
         return _label(_Job(config, extraction, sources, runs), first)
 
@@ -140,6 +141,16 @@ def _checkpoints(config: LabelConfig) -> dict[str, CheckpointInfo]:
                 f"{one}); label them one after the other"
             )
     return infos
+
+
+def _check_store(config: LabelConfig, info: CheckpointInfo, spec: FeatureSpec) -> None:
+    """Raise InputError where features that are there already are others than the detector's."""
+    if differences := info.feature_spec.differences(spec):
+        key = "out" if config.store is None else "store"
+        raise InputError(
+            f"{key}={getattr(config, key)}: holds other features than {info.url} was trained on "
+            f"({'; '.join(differences)}, where 'here' is training); give another {key}="
+        )
 
 
 def _extraction(config: LabelConfig, recipe: Recipe, store: str) -> ExtractConfig:

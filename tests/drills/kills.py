@@ -1,16 +1,19 @@
-"""Twelve times `kill -9` at random moments of planning, extraction and prediction: nothing lost, nothing doubled.
+"""`kill -9` at random moments of extraction, prediction and labelling: nothing lost, nothing doubled.
 
 Run by `make drill`, on a local disk and on a real S3 server; takes minutes.
 """
 
 import random
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline import storage
 from tests.drills.processes import (
     EXTRACT,
+    LABEL,
     PREDICT,
     TRAIN,
     Job,
@@ -19,8 +22,12 @@ from tests.drills.processes import (
     render,
     write_training_set,
 )
+from tests.jobs.commands import SMALL_RAY
+from tests.raytad.trained import save_run
 
-_KILLS = 6
+_KILLS, _KILLS_OF_LABEL = 6, 10
+# Rounds of about a video each, so that kills meet all that lies between them.
+_SMALL_ROUNDS = f"round_gb={48 * 256 * 2 / 2**30}"
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -30,14 +37,21 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{request.getfixturevalue('s3_server')}/kills-{tmp_path.name}"
 
 
-def _kill_again_and_again(folder: Path, moments: random.Random, verb: str, words: list[str]) -> int:
+def _kill_again_and_again(
+    folder: Path,
+    moments: random.Random,
+    verb: str,
+    words: list[str],
+    kills: int = _KILLS,
+    within: tuple[float, float] = (3, 22),
+) -> int:
     """Kill the job at random moments, then let it end. Returns how often it was still there to be killed."""
     killed = 0
-    for _ in range(_KILLS):
+    for _ in range(kills):
         job = Job(folder, verb, *words)
         try:
             # From before the first file is written to after most are.
-            job.process.wait(moments.uniform(3, 22))
+            job.process.wait(moments.uniform(*within))
         except subprocess.TimeoutExpired:
             job.kill()
             killed += 1
@@ -71,3 +85,38 @@ def test_killed_predictions_end_in_the_same_segments(tmp_path: Path, root: str, 
     print(f"predict on {root}: killed {killed} times of {_KILLS}")
     assert killed
     assert_equal_predictions(root, str(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("seed", [3])
+def test_killed_labellings_end_in_the_same_segments_and_keep_no_features(
+    tmp_path: Path, root: str, seed: int
+) -> None:
+    videos, run = render(tmp_path / "videos"), save_run(tmp_path / "run")
+    apart = [f"store={tmp_path}/store", *SMALL_RAY]
+    features = [
+        "backbone=tiny",
+        "timeline.fps=8",
+        "timeline.stride=4",
+        "timeline.window=4",
+        "chunk_frames=16",
+    ]
+    for verb, words in (
+        ("extract", [f"videos={videos}", *apart, *features]),
+        ("predict", [f"run={run}", *apart, f"out={tmp_path}/apart"]),
+    ):
+        job = Job(tmp_path, verb, *words)
+        assert job.wait() == 0, job.said
+    words = [f"videos={videos}", f"run={run}", "chunk_frames=16", _SMALL_ROUNDS, *LABEL]
+    begun = time.monotonic()
+    whole = Job(tmp_path, "label", *words, f"out={tmp_path}/whole")
+    assert whole.wait() == 0, whole.said
+    seconds = time.monotonic() - begun
+    assert_equal_predictions(f"{tmp_path}/whole", f"{tmp_path}/apart")
+    killed = _kill_again_and_again(
+        tmp_path, random.Random(seed), "label", [*words, f"out={root}"], _KILLS_OF_LABEL,
+        within=(seconds / 8, seconds),
+    )  # fmt: skip
+    print(f"label on {root}: killed {killed} times of {_KILLS_OF_LABEL}")
+    assert killed
+    assert_equal_predictions(root, f"{tmp_path}/apart")
+    assert not [file.url for file in storage.list_files(root) if "/extraction/features/" in file.url]

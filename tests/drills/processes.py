@@ -17,6 +17,7 @@ from tests.videos import encode_video
 
 EXTRACT = ["backbone=tiny", "chunk_frames=8", "decode.cpus=0.5", "embed.cpus=0.5", *SMALL_RAY]
 PREDICT = ["detect.videos_per_task=2", "detect.cpus=0.5", *SMALL_RAY]
+LABEL = ["decode.cpus=0.5", "embed.cpus=0.5", *PREDICT]
 TRAIN = [
     *(f"model.{key}={value}" for key, value in TINY_MODEL.items()),
     "windows.length=32", "windows.train_step=16", "windows.test_step=16", "validate_every=0", *SMALL_RAY,

@@ -30,6 +30,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_store(str(folder / "wide"), VIDEOS, replace(SPEC, dim=6))
     write_store(str(folder / "lost"), VIDEOS[:1], errors={VIDEOS[0].video_id: "truncated: ends early"})
     save_run(folder / "run")
+    save_run(folder / "imported", with_recipe=False)
+    (folder / "no_names.txt").write_text("\n")
+    (folder / "twice.txt").write_text("jump\nrun\njump\n")
+    (folder / "many.txt").write_text("\n".join(f"class {number}" for number in range(10_000)))
     write_annotations(str(folder / "truth.json"), VIDEOS)
     (folder / "broken.json").write_text('{"database": {"a": ')
     (folder / "list.json").write_text("[1, 2, 3]")
@@ -54,6 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 EXTRACT = "extract videos={}/videos store={}/new "
 TRAIN = "train run={}/new store={}/store dataset.annotations={}/truth.json "
 PREDICT = "predict run={}/run store={}/store out={}/new "
+LABEL = "label videos={}/videos run={}/run out={}/new "
 EVALUATE = "evaluate predictions={}/predictions dataset.annotations={}/truth.json "
 MISTAKES = {
     # The command itself.
@@ -119,6 +124,27 @@ MISTAKES = {
     "report predictions={}/predictions dataset.annotations={}/truth.json videos=[nobody]": "videos=nobody: not a video",
     "report predictions={}/predictions run={}/run": "run and store belong together",
     "detect {}/videos/b.mp4 run={}/run": "videos={}/videos/b.mp4: not found",
+    "detect videos={}/videos/b.mp4 run={}/run": "videos={}/videos/b.mp4: not found",
+    # From raw video to names.
+    "label videos={}/videos out={}/new": "give either run=<training run> or checkpoint=<folder of a checkpoint>",
+    "label videos={}/empty run={}/run out={}/new": "videos={}/empty: holds no video file",
+    "label videos={}/videos run={}/videos out={}/new": "run={}/videos: has no complete checkpoint",
+    "label videos={}/videos run={}/imported out={}/new": "was trained on imported features",
+    "label videos={}/videos run=[{}/run,{}/run/] out={}/new": "two runs are called run",
+    LABEL + "backbone=tiny": "backbone: is a group of keys",
+    LABEL + "timeline.fps=4": "timeline.fps: unknown key",
+    LABEL + "round_gb=0": "round_gb=0: must be greater than 0",
+    LABEL + "chunk_frames=2": "chunk_frames (2) must be at least timeline.window (4)",
+    LABEL + "store={}/store": "store={}/store: holds other features than",
+    LABEL + "naming.classes=jump,jump": "naming.classes: lists 'jump' twice",
+    LABEL + "naming.classes={}/no_names.txt": "naming.classes={}/no_names.txt",
+    LABEL + "naming.classes={}/twice.txt": "naming.classes={}/twice.txt: lists 'jump' twice",
+    LABEL + "naming.classes={}/many.txt": "naming.classes={}/many.txt: lists 10000 classes; at most 5000",
+    LABEL + "naming.classes={}/no.txt": "naming.classes={}/no.txt: no such file",
+    LABEL + "naming.classes=jump naming.store={}/store": "store={}/store: was imported, and does not say",
+    LABEL + "naming.classes=jump naming.architecture=ViT-B-16": "naming.architecture=ViT-B-16: the features of run=",
+    PREDICT + "naming.classes={}/many.txt": "store={}/store: other features than",
+    "name predictions={}/predictions store={}/store out={}/new naming.classes=a": "predictions={}/predictions",
     # Addresses.
     EXTRACT + "ray.address=127.0.0.1:1": "ray.address=127.0.0.1:1: ",
     EXTRACT + "ray.address=nonsense": "ray.address=nonsense: ",

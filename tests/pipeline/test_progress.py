@@ -1,9 +1,10 @@
 """The words of a count that grows: every figure against a clock that the test turns."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.progress import Progress
+from pipeline.progress import PartOfProgress, Progress
 
 
 class Clock:
@@ -56,3 +57,15 @@ def test_work_that_is_done_twice_never_passes_the_total(reached: list[float], to
         progress.reached(done, hours=done)
         assert 0 <= progress.fraction() <= 1
         assert int(progress.words()[0].partition("/")[0]) <= total
+
+
+def test_parts_of_the_work_move_one_line_by_their_shares() -> None:
+    whole = Progress("videos", 10, done=2, hours=10.0, hours_done=2.0)
+    first, second = PartOfProgress(whole, 0.75), PartOfProgress(whole, 0.25)
+    first.reached(4, 4.0, failed=1)
+    first.reached(8, 8.0, failed=1)  # all, since it began
+    assert whole.fraction() == pytest.approx(0.8)
+    second.reached(4, 4.0)
+    assert second.words()[:2] == ["9/10 videos", "9.00/10.00 h"]
+    second.reached(8, 8.0, failed=2)
+    assert (whole.fraction(), whole.gained()) == (1.0, (8.0, 8.0, 3))
