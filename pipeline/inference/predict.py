@@ -88,10 +88,10 @@ def _predict(
     )  # fmt: skip
     started = time.monotonic()
     if pending:
-        connect(config.ray)
-        check_needs([need for stage in stages for need in stage.needs()])
         for stage in stages:
             stage.prepare()
+        connect(config.ray)
+        check_needs([need for stage in stages for need in stage.needs()])
         run_stages(stages, config.store, index, index.complete, retry_failed=config.retry_failed)
     seconds = time.monotonic() - started
     failed, skipped, videos = (

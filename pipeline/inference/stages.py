@@ -18,6 +18,7 @@ from pipeline.features.index import StoreIndex
 from pipeline.features.places import places_of
 from pipeline.features.spec import FeatureSpec
 from pipeline.features.store import FeatureStore
+from pipeline.features.video_features import VideoFeatures
 from pipeline.inference.detector_actor import DetectorActor
 from pipeline.inference.graph import fill_predictions, need_of
 from pipeline.inference.output import PredictionFolder, Provenance
@@ -298,7 +299,7 @@ def lost_in(stages: Sequence[Stage], index: StoreIndex) -> list[Failure]:
         done, lost = standing(index, outcomes)
         if stage is not stages[0]:
             for video_id in index.ids(there & ~done & ~lost & ~_has_features(stage, index)).to_pylist():
-                found.setdefault(video_id, _without_features(video_id, stage))
+                found.setdefault(video_id, _without_features(index[video_id], stage))
         there &= done
     return sorted(found.values(), key=lambda failure: failure.video_id)
 
@@ -308,6 +309,6 @@ def _has_features(stage: Stage, index: StoreIndex) -> np.ndarray:
     return stage.features_of(index).find(index.videos["video_id"]) >= 0
 
 
-def _without_features(video_id: str, stage: Stage) -> Failure:
+def _without_features(video: VideoFeatures, stage: Stage) -> Failure:
     message = "the store has no features of it, or not all"
-    return Failure(video_id, "", stage.job, FailureKind.MISSING_FEATURES, message)
+    return Failure(video.video_id, video.uri, stage.job, FailureKind.MISSING_FEATURES, message)
