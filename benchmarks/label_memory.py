@@ -49,7 +49,7 @@ SETTINGS = [
 def save_run(folder: str) -> str:
     """A run whose detector has learnt nothing, on features that anybody can make: a snippet a frame."""
     words = [
-        "videos=v", "store=s", "backbone=tiny", "backbone.image_size=224", f"timeline.fps={RATE}",
+        "videos=v", "store=s", "backbone=tiny", f"timeline.fps={RATE}",
         "timeline.stride=1", "timeline.window=1",
     ]  # fmt: skip
     extraction = compose_config("extract", ExtractConfig, words)
