@@ -1,6 +1,6 @@
 """Zero-shot detection from end to end: what TP²-DETR and naming find of classes that training never showed.
 
-    python benchmarks/zero_shot.py ANNOTATIONS [--split 0] [--epochs 8]
+    python benchmarks/zero_shot.py ANNOTATIONS [--split 0] [--epochs 5]
 
 ANNOTATIONS is GAP's THUMOS14 file: real videos, actions and class names, with the paper's 50/50 splits. The features
 are made: a snippet of an action holds a direction that all actions share and its class's prototype, under noise, a
@@ -134,8 +134,8 @@ def main() -> None:
     )
     parser.add_argument("annotations", type=Path)
     parser.add_argument("--split", type=int, nargs="+", default=[0])
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=60, help="optimiser steps in an epoch")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=50, help="optimiser steps in an epoch")
     parser.add_argument("--seed", type=int, default=0, help="of the features and of the training")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -152,7 +152,7 @@ def one_split(
     words = [
         f"store={store.url}", "run=/nowhere", f"dataset.annotations={given.annotations}",
         "experiment=tp2detr_thumos14_50", "model=tp2detr_tiny", f"dataset.zero_shot.split_id={split}",
-        f"seed={given.seed}", f"optimiser.epochs={given.epochs}", "optimiser.lr=4e-4",
+        f"seed={given.seed}", f"optimiser.epochs={given.epochs}", "optimiser.lr=4e-4", "optimiser.batch_size=8",
         "optimiser.pyramid_lr=null", f"optimiser.drop_epochs=[{max(1, given.epochs - 2)}]",
     ]  # fmt: skip
     config = compose_config("train", TrainConfig, words)
