@@ -31,7 +31,7 @@ from tests.videos import encode_video
 
 SMALL = ["chunk_frames=16", "decode.cpus=0.5", "embed.cpus=0.5"]
 RECIPE = ["backbone=tiny", "timeline.fps=8", "timeline.stride=4", "timeline.window=4"]
-ONE_VIDEO = 4 * 256 * 2 / 2**30  # a round: no two of the videos below have so few snippets together
+ONE_VIDEO = 4 * 256 * 2 / 2**30  # GiB of a round: each of the videos below has more
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def apart(run: str, archive: Path, ray_local: None, tmp_path_factory: pytest.Tem
 
 def config(folder: Path, run: str, videos: Path, **changes: Any) -> LabelConfig:
     words = {"videos": videos, "run": run, "out": folder / "out", **changes}
-    return compose_config("label", LabelConfig, [*(f"{k}={v}" for k, v in words.items()), *SMALL])
+    return compose_config("label", LabelConfig, [*SMALL, *(f"{k}={v}" for k, v in words.items())])
 
 
 def segments(out: Path) -> pa.Table:
@@ -96,7 +96,7 @@ def test_it_gives_what_extract_and_predict_give_and_keeps_no_features(
     videos = tmp_path / "videos"
     shutil.copytree(archive, videos)
     out = tmp_path / "out"
-    summary = label(config(tmp_path, run, videos, round_gb=ONE_VIDEO))
+    summary = label(config(tmp_path, run, videos))
     assert counts(summary) == (5, 3, 0, 2)
     assert summary.exit_status == 3
     assert summary.failures_in == f"predictions={out}"
@@ -156,8 +156,6 @@ def test_stopped_at_any_seam_it_ends_in_the_same_table(
     apart: Path, run: str, archive: Path, tmp_path: Path
 ) -> None:
     """After the extraction of a round, before its features are discarded, and before the end is written."""
-    whole = label(config(tmp_path, run, archive / "clip_[01].mp4", out=tmp_path / "whole"))
-    assert counts(whole) == (2, 2, 0, 0)
     for seam in ("run_stages", "discard_features", "finish_runs"):
         with pytest.MonkeyPatch.context() as patch:
 
@@ -167,19 +165,22 @@ def test_stopped_at_any_seam_it_ends_in_the_same_table(
             patch.setattr(run_module, seam, stop)
             with pytest.raises(KeyboardInterrupt):
                 label(config(tmp_path, run, archive / "clip_[01].mp4", round_gb=ONE_VIDEO))
-    label(config(tmp_path, run, archive / "clip_[01].mp4", round_gb=ONE_VIDEO))
-    assert segments(tmp_path / "out").equals(segments(tmp_path / "whole"))
+    summary = label(config(tmp_path, run, archive / "clip_[01].mp4", round_gb=ONE_VIDEO))
+    assert counts(summary) == (2, 0, 2, 0)
+    whole = segments(apart / "out")
+    assert segments(tmp_path / "out").equals(whole.filter(pc.not_equal(whole["video_id"], "clip_2")))
     assert features_in(tmp_path) == []
 
 
 def test_words_name_what_label_and_predict_find(apart: Path, run: str, archive: Path, tmp_path: Path) -> None:
     """As name does afterwards, whose input stays."""
-    words = {"naming.classes": "jump,wave", "naming.top_k": 3}
+    words = {"naming.classes": "hop,stroll"}
     told = [f"{key}={value}" for key, value in words.items()]
     given = [f"store={apart}/store", f"predictions={apart}/out", f"out={tmp_path}/named"]
     name(compose_config("name", NameConfig, [*given, *told]))
     named = segments(tmp_path / "named")
-    assert set(named["label"].to_pylist()) == {"jump", "wave"}
+    assert set(named["label"].to_pylist()) <= {"hop", "stroll"}
+    assert named.num_rows
 
     summary = label(config(tmp_path, run, archive, **words))
     assert counts(summary) == (5, 3, 0, 2)
