@@ -65,7 +65,9 @@ def process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
     """A local Ray with four slots and a small object store, one for the whole session."""
-    ray.init(num_cpus=4, object_store_memory=300 * 2**20, include_dashboard=False, logging_level="warning")
+    ray.init(
+        "local", num_cpus=4, object_store_memory=300 * 2**20, include_dashboard=False, logging_level="warning"
+    )
     yield
     ray.shutdown()
 
