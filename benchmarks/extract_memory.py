@@ -28,15 +28,13 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def render(path: Path, minutes: int) -> None:
-    """A small picture that drifts, two a second, with a key frame a minute."""
+def render(path: Path, minutes: int, rate: Fraction = Fraction(RATE)) -> None:
+    """A small picture that drifts, `rate` a second, with a key frame every 120."""
     texture = np.random.default_rng(0).integers(60, 200, (15, 60, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as output:
-        stream = output.add_stream(
-            "libx264", rate=Fraction(RATE), options={"preset": "ultrafast", "g": "120"}
-        )
+        stream = output.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "g": "120"})
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        for index in range(minutes * 60 * RATE):
+        for index in range(int(minutes * 60 * rate)):
             left = index % 320
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(texture[:, left : left + 160]))
             output.mux(stream.encode(frame))

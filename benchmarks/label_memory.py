@@ -12,10 +12,11 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from fractions import Fraction
 from pathlib import Path
 
 import torch
-from extract_memory import RATE, family, memory_mib, render
+from extract_memory import family, memory_mib, render
 from measure import record
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +33,7 @@ from pipeline.training.settings import OptimiserConfig, TrainConfig
 
 JOB = Path(__file__).resolve().parents[1] / "jobs" / "label.py"
 MINUTES = (30, 240)
+RATE = Fraction(1, 4)  # pictures a second
 # What Ray calls the processes of a stage, and what they do.
 STAGES = {
     "ChunkEmbedder": "backbone",
@@ -41,7 +43,7 @@ STAGES = {
     "jobs/label.py": "driver",
 }
 SETTINGS = [
-    "chunk_frames=64", "ray.cpus=4", "ray.object_store_mb=160", "detect.cache_mb=4", "results.write=never",
+    "chunk_frames=64", "ray.cpus=4", "ray.object_store_mb=160", "detect.cache_mb=0.5", "results.write=never",
     "naming.classes=high jump, pole vault, a person opens a door",
 ]  # fmt: skip
 
@@ -49,14 +51,14 @@ SETTINGS = [
 def save_run(folder: str) -> str:
     """A run whose detector has learnt nothing, on features that anybody can make: a snippet a frame."""
     words = [
-        "videos=v", "store=s", "backbone=tiny", f"timeline.fps={RATE}",
+        "videos=v", "store=s", "backbone=tiny", f"timeline.fps={float(RATE)}", "backbone.image_size=224",
         "timeline.stride=1", "timeline.window=1",
     ]  # fmt: skip
     extraction = compose_config("extract", ExtractConfig, words)
     spec, _ = describe(extraction)
     words = [
         "run=r", "store=s", "dataset.annotations=a", "model=tp2detr_tiny", "class_agnostic=true",
-        "windows.length=64", "merge.window_top_k=20",
+        "windows.length=32", "merge.window_top_k=20",
     ]  # fmt: skip
     config = compose_config("train", TrainConfig, words)
     torch.manual_seed(0)
@@ -115,7 +117,7 @@ def main() -> None:
         run = save_run(f"{folder}/run")
         for minutes in MINUTES:
             video = Path(folder) / f"{minutes}.mp4"
-            render(video, minutes)
+            render(video, minutes, RATE)
             found[minutes] = peaks(
                 [f"videos={video}", f"run={run}", f"out={folder}/out_{minutes}", *SETTINGS]
             )
