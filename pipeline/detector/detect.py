@@ -26,6 +26,7 @@ def detect_videos(
     merge: MergeConfig,
     batch_size: int,
     device: torch.device,
+    mixed: bool = False,
 ) -> Iterator[tuple[VideoFeatures, VideoDetections]]:
     """Each of `videos`, in order, with its merged detections; `detector` is on `device` and in eval mode.
 
@@ -39,7 +40,7 @@ def detect_videos(
         for window in video_windows(video.video_id, video.num_snippets, windows, training=False)
     )
     found = detect_windows(
-        detector, cut, cache, batch_size=batch_size, top_k=merge.window_top_k, device=device
+        detector, cut, cache, batch_size=batch_size, top_k=merge.window_top_k, device=device, mixed=mixed
     )
     by_video = groupby(found, key=lambda pair: pair[0].video_id)
     for video, (_, pairs) in zip(videos, by_video, strict=True):
@@ -54,18 +55,19 @@ def detect_windows(
     batch_size: int,
     top_k: int,
     device: torch.device,
+    mixed: bool = False,
 ) -> Iterator[tuple[Window, Detections]]:
     """Each window, in order, with its `top_k` best detections on the CPU.
 
-    No batch holds windows of two videos: a matrix product may round differently for another number of rows, and what
-    is found in a video must not depend, to the bit, on which others a job that was stopped had left to do. The next
-    batches are read while the detector works on one. Raises what `detect_videos` raises.
+    No batch holds windows of two videos, unless they may be `mixed`: a matrix product may round differently for another
+    number of rows, and what is found in a video should not depend, to the bit, on which others a job that was stopped
+    had left to do. The next batches are read while the detector works on one. Raises what `detect_videos` raises.
     """
 
     def load(batch: list[Window]) -> tuple[list[Window], Tensor, Tensor]:
         return batch, *pad_windows([cache.read(window) for window in batch])
 
-    for batch, features, padding_mask in map_ahead(load, _by_video(windows, batch_size)):
+    for batch, features, padding_mask in map_ahead(load, _batches(windows, batch_size, mixed)):
         with torch.inference_mode():
             output = detector(features.to(device), padding_mask.to(device))
             if not is_finite(output):
@@ -80,8 +82,8 @@ def detect_windows(
             )
 
 
-def _by_video(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
-    """Runs of at most `size` windows of one video."""
-    for _, of_video in groupby(windows, key=lambda window: window.video_id):
-        while batch := list(islice(of_video, size)):
+def _batches(windows: Iterable[Window], size: int, mixed: bool) -> Iterator[list[Window]]:
+    """Runs of at most `size` windows, of one video unless they may be mixed."""
+    for _, run in groupby(windows, key=lambda window: mixed or window.video_id):
+        while batch := list(islice(run, size)):
             yield batch

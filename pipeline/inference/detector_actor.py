@@ -63,6 +63,7 @@ class DetectorActor:
                 merge=self.merge,
                 batch_size=self.config.batch_size,
                 device=self.device,
+                mixed=self.config.mix_videos,
             )
             return [VideoOutcome(video.video_id, detections) for video, detections in found]
         except OutageError:

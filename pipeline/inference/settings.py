@@ -38,6 +38,11 @@ class DetectConfig(VideoActors):
     batch_size: PositiveInt = Field(
         32, description="windows of a video in each forward pass; part of the scores' exact bits"
     )
+    mix_videos: bool = Field(
+        False,
+        description="let several videos share a pass: faster on GPUs where videos are short; "
+        "the last digits of scores then depend on which",
+    )
     cache_mb: PositiveFloat = Field(
         1024.0, description="MiB of features that an actor reads at once; it reads longer videos by window"
     )

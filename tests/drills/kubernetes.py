@@ -59,8 +59,7 @@ class Cluster:
         seconds = {each["name"]: each["value"] for each in container["env"]}[_DRAIN]
         return self._start(
             pool,
-            f"--address=127.0.0.1:{self.gcs} --num-cpus={cpus} --labels-file="
-            + self._labels(group["labels"]),
+            f"--address=127.0.0.1:{self.gcs} --num-cpus={cpus} --labels={labels}",
             str(int(seconds) // 10),
         )
 

@@ -47,16 +47,18 @@ def detections(
     batch_size: int,
     cache_mb: float,
     windows: WindowConfig = WINDOWS,
+    mixed: bool = False,
 ) -> dict[str, VideoDetections]:
     found = detect_videos(
         detector, list(store.index().values()), FeatureCache(store, cache_mb),
-        windows=windows, merge=MergeConfig(window_top_k=6), batch_size=batch_size, device=CPU,
+        windows=windows, merge=MergeConfig(window_top_k=6), batch_size=batch_size, device=CPU, mixed=mixed,
     )  # fmt: skip
     return {video.video_id: merged for video, merged in found}
 
 
 def test_batches_do_not_show(store: FeatureStore, detector: NormalisedDetector) -> None:
     results = [detections(store, detector, *setting) for setting in [(1, 1), (7, 1), (64, 1), (7, 0.001)]]
+    results.append(detections(store, detector, 7, 1, mixed=True))
     for left, right in pairwise(results):
         assert list(left) == list(right) == sorted(video.video_id for video in VIDEOS)
         for video_id in left:
