@@ -108,8 +108,8 @@ def decode(output: DetectorOutput, top_k: int) -> list[Detections]:
     ]
 
 
-def is_finite(output: DetectorOutput) -> bool:
-    """Whether all final predictions that hold a proposal are numbers; `decode` would drop the others."""
+def is_finite(output: DetectorOutput) -> Tensor:
+    """Whether all final predictions that hold a proposal are numbers, `[]` bool; `decode` would drop the others."""
     final = output.final
-    logits, segments = final.logits[final.valid], final.segments[final.valid]
-    return bool(logits.isfinite().all() & segments.isfinite().all())
+    finite = final.logits.isfinite().all(dim=-1) & final.segments.isfinite().all(dim=-1)
+    return (finite | ~final.valid).all()

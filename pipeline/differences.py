@@ -26,10 +26,11 @@ def differences(
     return {
         key: (mine.get(key), theirs.get(key))
         for key in sorted(mine.keys() | theirs.keys())
-        if mine.get(key) != theirs.get(key) and not _is_among(key, ignored)
+        if mine.get(key) != theirs.get(key) and not is_among(key, ignored)
     }
 
 
-def _is_among(key: str, groups: Collection[str]) -> bool:
+def is_among(key: str, groups: Collection[str]) -> bool:
+    """Whether a dotted key, or one above it, is among `groups`."""
     parts = key.split(".")
     return any(".".join(parts[:depth]) in groups for depth in range(1, len(parts) + 1))

@@ -13,6 +13,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # `timeout` and process groups send a signal twice at once; one that comes later is from somebody who has lost patience.
 _SAME_SIGNAL_SECONDS = 2.0
 _PATIENCE_SECONDS = 30.0
+_SIGNALLED = 128  # to which the status of a process that a signal has ended adds the signal's number
 
 CONTINUES = "the same command continues where it stopped"
 
@@ -35,6 +36,11 @@ class Stopped(KeyboardInterrupt):
         super().__init__(reason)
         self.reason = reason
         self.status = status
+
+    @property
+    def by_signal(self) -> bool:
+        """Whether somebody wants the job to end; else it cannot go on."""
+        return self.status > _SIGNALLED
 
 
 def arm(job: str) -> None:
@@ -87,13 +93,21 @@ def tell(job: str, stopped: Stopped) -> None:
         screen.say(f"{job}: {stopped.reason}; {CONTINUES}")
 
 
+def pending() -> Stopped | None:
+    """What ends this job, if anything does."""
+    return _pending
+
+
 def as_stopped(error: KeyboardInterrupt | SystemExit) -> Stopped:
     """What ended a job that such an exception has left: Ray's own handlers leave by SystemExit.
 
-    While it starts, SIGTERM has the status 15; Ray Train takes Ctrl-C to itself, ends the training and leaves with 0.
+    While it starts, SIGTERM has the status 15. Where `ray.get` waits, any exception of a handler comes out of it as a
+    plain KeyboardInterrupt.
     """
     if isinstance(error, Stopped):
         return error
+    if _pending is not None:
+        return _pending
     terminated = isinstance(error, SystemExit) and error.code == signal.SIGTERM
     return _by_signal(signal.SIGTERM if terminated else signal.SIGINT)
 
@@ -103,7 +117,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _since:
         if time.monotonic() - _since > _SAME_SIGNAL_SECONDS:
             screen.show_cursor()
-            os._exit(128 + number)
+            os._exit(_SIGNALLED + number)
         return
     _since = time.monotonic()
     _pending = _pending or _by_signal(number)
@@ -113,7 +127,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 def _by_signal(number: int) -> Stopped:
     name = "interrupted" if number == signal.SIGINT else "terminated"
-    return Stopped(f"{name} ({signal.Signals(number).name})", 128 + number)
+    return Stopped(f"{name} ({signal.Signals(number).name})", _SIGNALLED + number)
 
 
 def _end_by_force(job: str, stopped: Stopped) -> None:

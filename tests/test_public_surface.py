@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from models.detectors import DETECTORS
 from pipeline.annotations.canonical import INSTANCES_SCHEMA, VIDEOS_SCHEMA, Annotations
 from pipeline.compaction.settings import CompactConfig
+from pipeline.comparison.settings import CompareConfig
 from pipeline.demo.settings import DemoConfig
 from pipeline.evaluation.evaluate import score
 from pipeline.evaluation.settings import EvaluateConfig
@@ -40,6 +41,7 @@ JOBS = {
     "detect": DetectHereConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
+    "compare": CompareConfig,
     "demo": DemoConfig,
     "failures": FailuresConfig,
     "compact": CompactConfig,

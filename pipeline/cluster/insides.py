@@ -66,6 +66,16 @@ class _OnlyOurs(list[str]):
         super().extend(folder for folder in folders if Path(folder) == ours)
 
 
+def is_being_preempted() -> bool:
+    """Whether the node of some worker of this training is about to be taken away.
+
+    Ray's public question needs all workers at the same place, so it cannot be asked at every step.
+    """
+    from ray.train.v2._internal.execution.context import get_train_context
+
+    return get_train_context().preemption_context.preemption_info is not None
+
+
 class InOneLine(UserCallback):
     """A callback that does nothing but arrive: the controller of a training then warns of what it retries in one line.
 

@@ -22,17 +22,19 @@ _READERS = 4
 _AHEAD = 4
 
 
-def pad_windows(windows: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+def pad_windows(windows: Sequence[np.ndarray], multiple: int = 1) -> tuple[Tensor, Tensor]:
     """Stack windows of different lengths.
 
     Args:
         windows: `B` arrays `[T_i, C]`.
+        multiple: what T is brought to a multiple of.
     Returns:
-        Features `[B, T, C]` float32, zero where padded, with T the longest window, and the padding mask `[B,
-        T]` (True = padding).
+        Features `[B, T, C]` float32, zero where padded, with T the longest window or a little more, and the padding
+        mask `[B, T]` (True = padding).
     """
     lengths = torch.tensor([len(window) for window in windows])
-    features = np.zeros((len(windows), int(lengths.max()), windows[0].shape[1]), dtype=np.float32)
+    longest = -(-int(lengths.max()) // multiple) * multiple
+    features = np.zeros((len(windows), longest, windows[0].shape[1]), dtype=np.float32)
     for row, window in zip(features, windows, strict=True):
         row[: len(window)] = window
     return torch.from_numpy(features), torch.arange(features.shape[1]) >= lengths[:, None]

@@ -1,17 +1,19 @@
 """Checkpoints: weights, optimiser state and everything that is needed to use or continue them.
 
-    <run>/checkpoints/epoch_00007/model.safetensors        weights and feature statistics
-    <run>/checkpoints/epoch_00007/optimiser.safetensors    AdamW's moments, by parameter name
-    <run>/checkpoints/epoch_00007/checkpoint.json          the rest: resolved config, labels, FeatureSpec, history
+    <run>/checkpoints/epoch_00007/model.safetensors        weights that predict, and feature statistics
+    <run>/checkpoints/epoch_00007/optimiser.safetensors    AdamW's moments, by parameter name; the weights that it moves
+                                                           where others predict, their moving average
+    <run>/checkpoints/epoch_00007/checkpoint.json          the rest: resolved config, labels, FeatureSpec, progress
+    <run>/checkpoints/epoch_00007_step_000120/             the same within epoch 8, after 120 of its steps
 
 `checkpoint.json` is written last and says what the others must be: a folder without it was only begun, and one whose
 files are not so is damaged. Nothing in them is ever executed when they are read.
 """
 
 import hashlib
-import posixpath
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import safetensors.torch
@@ -26,11 +28,13 @@ from pipeline.features.spec import FeatureSpec
 from pipeline.records import DamagedRecordError, parse_record, record_bytes, write_record
 
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
-_INFO = "checkpoint.json"
+INFO = "checkpoint.json"  # the file of a checkpoint that is written last
 _WEIGHTS = "model.safetensors"
 _OPTIMISER = "optimiser.safetensors"
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 22
+_NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{6,}))?")
+_WEIGHT = "weight"  # among the state of the optimiser, whose own names are others
 
 # The files that a use of a checkpoint reads.
 TO_PREDICT = (_WEIGHTS,)
@@ -58,11 +62,17 @@ class Progress:
         step: optimiser steps done.
         history: for each epoch done, its number from 1 and its figures: the mean of each loss, `lr`, and
             `det_map` where it was validated.
+        within: steps done of the epoch that has begun.
+        sums: of the figures of these steps, over all workers.
+        windows: training windows of the run; None where an earlier version wrote this.
     """
 
     epoch: int
     step: int
     history: tuple[dict[str, int | float], ...]
+    within: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    windows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -124,19 +134,53 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     recipe: dict[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint into the folder `url`, `checkpoint.json` last.
+    """Write a checkpoint of `model` as it is now, as `write_checkpoint` does."""
+    write_checkpoint(
+        url,
+        progress=progress,
+        labels=labels,
+        feature_spec=feature_spec,
+        config=config,
+        tensors=copy_tensors(model, optimiser),
+        recipe=recipe,
+    )
+
+
+def copy_tensors(
+    model: nn.Module, optimiser: torch.optim.Optimizer, predicts: nn.Module | None = None
+) -> dict[str, dict[str, Tensor]]:
+    """What the files of a checkpoint hold, by the name of the file: copies in host memory, which training leaves alone.
+
+    Args:
+        model: whose parameters `optimiser` moves.
+        optimiser: with its state.
+        predicts: the model that predicts where that is another one, of the same tensors.
+    """
+    state = dict(_optimiser_tensors(model, optimiser))
+    if predicts is not None:
+        state |= {f"{name}//{_WEIGHT}": _copy(parameter) for name, parameter in model.named_parameters()}
+    weights = (model if predicts is None else predicts).state_dict()
+    return {_WEIGHTS: {name: _copy(tensor) for name, tensor in weights.items()}, _OPTIMISER: state}
+
+
+def write_checkpoint(
+    url: str,
+    *,
+    progress: Progress,
+    labels: tuple[str, ...],
+    feature_spec: FeatureSpec,
+    config: dict[str, Any],
+    tensors: Mapping[str, dict[str, Tensor]],
+    recipe: dict[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint into the folder `url`, `checkpoint.json` last; `tensors` are those of `copy_tensors`.
 
     What is there already stops being a checkpoint before anything of it is replaced.
     """
-    storage.remove(storage.join(url, _INFO))
-    contents = {
-        _WEIGHTS: safetensors.torch.save(
-            {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-        ),
-        _OPTIMISER: safetensors.torch.save(dict(_optimiser_tensors(model, optimiser))),
-    }
+    storage.remove(storage.join(url, INFO))
     files = {}
-    for name, content in contents.items():
+    for name, held in tensors.items():
+        content = safetensors.torch.save(held)
         storage.write_bytes(storage.join(url, name), content)
         files[name] = StoredTensors(len(content), hashlib.sha256(content).hexdigest())
     description = _Description(
@@ -149,7 +193,7 @@ def save_checkpoint(
         files=files,
         recipe=recipe,
     )
-    write_record(storage.join(url, _INFO), description)
+    write_record(storage.join(url, INFO), description)
 
 
 def read_info(url: str) -> CheckpointInfo:
@@ -158,9 +202,9 @@ def read_info(url: str) -> CheckpointInfo:
     Raises InputError where there is none or another version of raytad wrote it, DamagedError where it cannot be
     understood.
     """
-    name = storage.join(url, _INFO)
+    name = storage.join(url, INFO)
     if not storage.exists(name):
-        raise InputError(f"{url}: no checkpoint there ({_INFO} is missing)")
+        raise InputError(f"{url}: no checkpoint there ({INFO} is missing)")
     try:
         content = storage.read_bytes(name)
         version = parse_record(content, name, _Version, "a checkpoint's description").format
@@ -178,68 +222,6 @@ def read_info(url: str) -> CheckpointInfo:
     )
 
 
-@dataclass(frozen=True)
-class Search:
-    """What a look for a run's last checkpoint has found.
-
-    Attributes:
-        found: the newest one that is whole, or None.
-        damaged: a line for each newer one, naming the file and what is wrong.
-    """
-
-    found: CheckpointInfo | None
-    damaged: tuple[str, ...]
-
-    def last(self, run: str) -> CheckpointInfo | None:
-        """The one that was found. Raises InputError where `run` has only damaged ones."""
-        if self.found is None and self.damaged:
-            raise InputError(
-                f"{self.damaged[0]}; run={run} has no other checkpoint: put the file back from a copy, or train into "
-                "another run="
-            )
-        return self.found
-
-
-def search_checkpoints(run: str, needed: Collection[str]) -> Search:
-    """Look for the newest checkpoint of a run whose `needed` files are what was written; they are read for it.
-
-    A folder without `checkpoint.json` was only begun by a killed run, and is passed over, as are folders of other
-    names.
-
-    Raises InputError where the storage cannot be read: what cannot be seen is not damaged.
-    """
-    folders = {}
-    for file in storage.list_files(storage.join(run, CHECKPOINTS)):
-        folder, name = posixpath.split(file.url)
-        epoch = epoch_of(posixpath.basename(folder))
-        if name == _INFO and epoch is not None:
-            folders[epoch] = folder
-    damaged = []
-    for _, folder in sorted(folders.items(), reverse=True):
-        try:
-            info = read_info(folder)
-            check_files(info, needed)
-        except InputError as error:
-            if not storage.exists(storage.join(folder, _INFO)):
-                return search_checkpoints(
-                    run, needed
-                )  # a training that goes on has deleted it, and has a newer one
-            if not isinstance(error, DamagedError):
-                raise
-            damaged.append(str(error))
-        else:
-            return Search(info, tuple(damaged))
-    return Search(None, tuple(damaged))
-
-
-def last_checkpoint(run: str) -> CheckpointInfo | None:
-    """The newest checkpoint that a run can go on from, or None where it has none.
-
-    Raises InputError where it has only damaged ones.
-    """
-    return search_checkpoints(run, TO_RESUME).last(run)
-
-
 def check_files(info: CheckpointInfo, needed: Collection[str]) -> None:
     """Read `needed` files of a checkpoint. Raises DamagedError where one is not what was written."""
     for name in needed:
@@ -252,7 +234,7 @@ def copy_to_predict(info: CheckpointInfo, url: str) -> None:
 
     Raises InputError where the checkpoint is not there any more, DamagedError where it is damaged.
     """
-    target = storage.join(url, _INFO)
+    target = storage.join(url, INFO)
     if storage.exists(target):
         try:
             held = read_info(url)
@@ -262,7 +244,7 @@ def copy_to_predict(info: CheckpointInfo, url: str) -> None:
         except DamagedError:
             pass  # made anew
         storage.remove(target)
-    description = storage.join(info.url, _INFO)
+    description = storage.join(info.url, INFO)
     try:
         content = storage.read_bytes(description)
         for name in TO_PREDICT:
@@ -290,30 +272,41 @@ def load_weights(info: CheckpointInfo, model: nn.Module) -> None:
 
 
 def load_optimiser(info: CheckpointInfo, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Continue with a checkpoint's optimiser state; rates and decay stay as `optimiser` has them."""
+    """Continue with a checkpoint's optimiser state; rates and decay stay as `optimiser` has them.
+
+    Where other weights predict than those that it moves, `model` gets the latter.
+    """
     tensors = _read_tensors(info, _OPTIMISER)
     for name, parameter in model.named_parameters():
         prefix = f"{name}//"
         state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        weight = state.pop(_WEIGHT, None)
+        if weight is not None:
+            parameter.data.copy_(weight)
         if state:
             optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
 
 
-def checkpoint_name(epoch: int) -> str:
-    """The folder name of the checkpoint after `epoch` epochs."""
-    return f"epoch_{epoch:05d}"
+def checkpoint_name(epoch: int, within: int = 0) -> str:
+    """The folder name of the checkpoint after `epoch` epochs and `within` steps of the next."""
+    return f"epoch_{epoch:05d}" + (f"_step_{within:06d}" if within else "")
 
 
-def epoch_of(name: str) -> int | None:
-    """The epochs of the checkpoint whose folder has this name; None for any other name."""
-    digits = name.removeprefix("epoch_")
-    return int(digits) if digits.isdecimal() and name == checkpoint_name(int(digits)) else None
+def place_of(name: str) -> tuple[int, int] | None:
+    """The epochs, and the steps of the next, of the checkpoint whose folder has this name; None for any other name."""
+    found = _NAME.fullmatch(name)
+    place = (int(found[1]), int(found[2] or 0)) if found else None
+    return place if place and name == checkpoint_name(*place) else None
 
 
 def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
-            yield f"{name}//{key}", value.detach().cpu().contiguous()
+            yield f"{name}//{key}", _copy(value)
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def _checked_blocks(info: CheckpointInfo, name: str) -> Iterator[bytes]:

@@ -70,10 +70,9 @@ def detect_windows(
     for batch, features, padding_mask in map_ahead(load, _batches(windows, batch_size, mixed)):
         with torch.inference_mode():
             output = detector(features.to(device), padding_mask.to(device))
-            if not is_finite(output):
-                raise FloatingPointError(
-                    f"a prediction is not a number in a batch of windows of {batch[0].video_id}"
-                )
+            if not bool(is_finite(output)):
+                videos = ", ".join(sorted({window.video_id for window in batch}))
+                raise FloatingPointError(f"a prediction is not a number in a batch of windows of {videos}")
             found = decode(output, top_k)
         for window, detections in zip(batch, found, strict=True):
             yield (

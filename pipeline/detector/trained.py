@@ -15,8 +15,8 @@ from pipeline.detector.checkpoint import (
     check_files,
     load_weights,
     read_info,
-    search_checkpoints,
 )
+from pipeline.detector.checkpoint_search import search_checkpoints
 from pipeline.detector.earlier import settings_in_todays_names
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.detector.settings import DetectorSettings, WindowConfig, WindowOverride

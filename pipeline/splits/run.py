@@ -1,8 +1,7 @@
 """The zero-shot protocol of the literature: train, predict and evaluate on each split, and report the mean."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -12,6 +11,7 @@ from pipeline.annotations.read import read_subset
 from pipeline.annotations.settings import DatasetConfig, TruthConfig
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.flat_scores import flat_scores, heading, in_tables, mean_scores
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.features.store import FeatureStore
 from pipeline.inference.derived import discard_outdated
@@ -23,6 +23,7 @@ from pipeline.naming.words import embed, text_source
 from pipeline.records import parse_record, write_record
 from pipeline.screen import terminal
 from pipeline.segments.settings import ResultsConfig
+from pipeline.splits.at_once import run_at_once
 from pipeline.splits.settings import SplitsConfig
 from pipeline.summary import Summary
 from pipeline.training.run import train
@@ -30,8 +31,6 @@ from pipeline.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
 
-# What a metrics.json holds besides counts, settings and single classes, which differ from split to split.
-_SCORES = {"det_map", "seg_map", "ar_at_an", "auc", "recall_by_length"}
 _NO_RESULTS = ResultsConfig(write="never")  # who averages over splits looks at no video
 _PREDICTIONS, _NAMED, _OF_NAMES = "predictions", "named", "named."
 _HEADLINES = {
@@ -39,7 +38,6 @@ _HEADLINES = {
     "auc": "AUC of AR@AN",
     f"{_OF_NAMES}det_map.average": "average detection mAP of names",
 }
-_HEADINGS = {"det_map.average": "mAP", "auc": "AUC", f"{_OF_NAMES}det_map.average": "named mAP"}
 
 
 def run_splits(config: SplitsConfig) -> Summary:
@@ -59,13 +57,17 @@ def run_splits(config: SplitsConfig) -> Summary:
         )
     if config.naming:
         _check_words(config)
-    done, scores = 0, {}
+    if config.parallel > 1:
+        done = sum(run_at_once(bring_on, config, config.splits).values())
+    else:
+        done = 0
+        for split in config.splits:
+            logger.info("split %d of %s", split, config.run)
+            done += bring_on(config, split)
+    scores = {}
     for split in config.splits:
-        logger.info("split %d of %s", split, config.run)
-        done += _train_and_predict(config, split)
         scores[split] = flat_scores(_metrics(config, split, _PREDICTIONS))
         if config.naming:
-            _name(config, split)
             of_names = flat_scores(_metrics(config, split, _NAMED))
             scores[split] |= {f"{_OF_NAMES}{name}": score for name, score in of_names.items()}
     mean = mean_scores(scores.values())
@@ -84,33 +86,8 @@ def run_splits(config: SplitsConfig) -> Summary:
     )
 
 
-def flat_scores(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The scores in a metrics.json that mean the same in every split, under dotted names.
-
-    Counts, settings, the scores of single classes and bins without truth are left out.
-    """
-    flat: dict[str, float] = {}
-    for key, value in metrics.items():
-        if value is None or (prefix == "" and key not in _SCORES):
-            continue
-        if isinstance(value, Mapping):
-            flat |= flat_scores(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def mean_scores(flat: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each score over the splits that have it."""
-    values = defaultdict(list)
-    for found in flat:
-        for name, score in found.items():
-            values[name].append(score)
-    return {name: sum(scores) / len(scores) for name, scores in values.items()}
-
-
-def _train_and_predict(config: SplitsConfig, split: int) -> bool:
-    """Bring one split up to date: whether there was anything to train."""
+def bring_on(config: SplitsConfig, split: int) -> bool:
+    """Train, predict and evaluate one split, and name what it finds: whether there was anything to train."""
     dataset = _dataset(config, split)
     run, out = storage.join(config.run, f"split_{split}"), _folder(config, split, _PREDICTIONS)
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
@@ -132,6 +109,8 @@ def _train_and_predict(config: SplitsConfig, split: int) -> bool:
     )
     _check_lost(config, out, predicted)
     evaluate(EvaluateConfig(predictions=out, dataset=dataset))
+    if config.naming:
+        _name(config, split)
     return trained.done > 0
 
 
@@ -191,12 +170,11 @@ def _metrics(config: SplitsConfig, split: int, name: str) -> dict[str, Any]:
 
 def _table(scores: Mapping[int, Mapping[str, float]], mean: Mapping[str, float]) -> Table:
     """A row a split, then the mean in bold: mAP at each threshold, AR at each AN, AUC, mAP of names, in percent."""
-    shown = ("det_map.", "ar_at_an.", f"{_OF_NAMES}det_map.")
-    names = [name for name in mean if name.startswith(shown) or name == "auc"]
+    names = [name for name in mean if in_tables(name.removeprefix(_OF_NAMES))]
     table = Table(title="scores (%) by split", title_justify="left")
     table.add_column("split")
     for name in names:
-        table.add_column(_HEADINGS.get(name, _shorten(name)), justify="right")
+        table.add_column(_heading(name), justify="right")
     for split, flat in scores.items():
         table.add_row(str(split), *(f"{100 * flat[name]:.2f}" if name in flat else "–" for name in names))
     table.add_section()
@@ -204,5 +182,6 @@ def _table(scores: Mapping[int, Mapping[str, float]], mean: Mapping[str, float])
     return table
 
 
-def _shorten(name: str) -> str:
-    return name.replace(_OF_NAMES, "named ").replace("det_map.", "mAP@").replace("ar_at_an.", "AR@")
+def _heading(name: str) -> str:
+    of_names = "named " if name.startswith(_OF_NAMES) else ""
+    return of_names + heading(name.removeprefix(_OF_NAMES))

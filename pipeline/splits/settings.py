@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from pipeline.inference.settings import DetectConfig
 from pipeline.naming.settings import NamingOfSplits
@@ -15,6 +15,7 @@ class SplitsConfig(TrainConfig):
     splits: tuple[Annotated[int, Field(ge=0, le=9)], ...] = Field(
         tuple(range(10)), min_length=1, description="zero-shot splits to train, predict and evaluate"
     )
+    parallel: PositiveInt = Field(1, description="splits at a time, each with `workers` of its own")
     detect: DetectConfig = DetectConfig()
     naming: bool = Field(
         False, description="name what is found by each split's unseen classes, too, and score the names"

@@ -1,5 +1,6 @@
 """What a run will train on: annotated videos matched with the store, cut into labelled windows."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
     """
     dataset = config.dataset
     truth = read_subset(dataset, dataset.train_subset)
+    held_out = _held_out(truth, config)
+    truth = truth.without(held_out)
     if config.class_agnostic:
         truth = as_one_class(truth, deduplicate=config.deduplicate)
     index = store.index()
@@ -74,7 +77,7 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
             f"dataset.annotations={dataset.annotations}: no training window shows an action; look at "
             "dataset.train_subset, windows.length and windows.min_visible"
         )
-    to_validate = _to_validate(config, index) if config.validate_every else None
+    to_validate = _to_validate(config, index, held_out) if config.validate_every else None
     lost = tuple(_lost(store, [truth] if to_validate is None else [truth, to_validate[0]]))
     # Workers get the places of these videos, and need none of the others'.
     held = rows if to_validate is None else np.union1d(rows, to_validate[1])
@@ -96,13 +99,37 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
     )
 
 
-def _to_validate(config: TrainConfig, index: StoreIndex) -> tuple[Annotations, np.ndarray] | None:
-    """The truth of the test subset, and the rows of its videos in the index; None where there is none of them."""
-    dataset = config.dataset
-    truth = read_subset(dataset, dataset.test_subset, raw=True)
-    rows = _usable(truth, index, dataset.test_subset)
+def _held_out(truth: Annotations, config: TrainConfig) -> list[str]:
+    """The training videos that only validate: those whose ids' digests are the least, whatever the seed.
+
+    Raises InputError where none would be left on either side.
+    """
+    if not isinstance(config.validate_on, float) or not config.validate_every:
+        return []
+    ids = truth.videos["video_id"].to_pylist()
+    count = round(config.validate_on * len(ids))
+    if not 0 < count < len(ids):
+        raise InputError(
+            f"validate_on={config.validate_on:g}: is {count} of {len(ids)} training videos; give a part that leaves "
+            "some to validate on and some to learn from"
+        )
+    return sorted(ids, key=lambda video_id: hashlib.sha256(video_id.encode()).digest())[:count]
+
+
+def _to_validate(
+    config: TrainConfig, index: StoreIndex, held_out: Sequence[str]
+) -> tuple[Annotations, np.ndarray] | None:
+    """What validates: its truth, and the rows of its videos in the index; None where there is none of them."""
+    dataset, name = config.dataset, config.validate_on
+    if held_out:
+        name = f"{dataset.train_subset}, held out"
+        truth = read_subset(dataset, dataset.train_subset, raw=True).of(held_out)
+    else:
+        name = dataset.test_subset if name == "test" else str(name)
+        truth = read_subset(dataset, name, raw=True)
+    rows = _usable(truth, index, name)
     if not len(rows):
-        logger.warning("no video of subset %s is in the store, so nothing is validated", dataset.test_subset)
+        logger.warning("no video of subset %s is in the store, so nothing is validated", name)
         return None
     return truth, rows
 

@@ -12,17 +12,9 @@ from pipeline.differences import differences
 from pipeline.errors import InputError
 from pipeline.settings import stored_settings
 from pipeline.training.plan import TrainingPlan
-from pipeline.training.settings import TrainConfig
+from pipeline.training.settings import MAY_CHANGE, TrainConfig
 
 logger = logging.getLogger(__name__)
-
-# Where and with what a run is computed may change; what is computed may not. `store` is held to its digest.
-_MAY_CHANGE = frozenset(
-    {
-        "run", "store", "dataset.annotations", "workers", "cpus_per_worker", "gpus_per_worker", "cache_mb",
-        "validate_every", "checkpoint_every", "keep_checkpoints", "max_failures", "force", "ray",
-    }
-)  # fmt: skip
 
 
 def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
@@ -35,7 +27,7 @@ def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
     before, now = (config.model_dump(mode="json") for config in (_as_today(checkpoint), plan.config))
     changed = [
         f"{key} was {was}, is {is_now}"
-        for key, (was, is_now) in differences(before, now, _MAY_CHANGE).items()
+        for key, (was, is_now) in differences(before, now, MAY_CHANGE).items()
         if not (key == "optimiser.epochs" and is_now > was)
     ]
     if changed:
@@ -53,7 +45,9 @@ def check_continues(checkpoint: CheckpointInfo, plan: TrainingPlan) -> None:
             f"{run}: was begun with other classes ({len(checkpoint.labels)}, first {checkpoint.labels[:3]}; "
             f"the annotations have {len(plan.labels)}, first {plan.labels[:3]}); use those or another run="
         )
-    windows = checkpoint.progress.history[-1]["windows"]
+    progress = checkpoint.progress
+    # Earlier versions wrote it into the history alone.
+    windows = progress.history[-1]["windows"] if progress.windows is None else progress.windows
     if windows != len(plan.windows):
         logger.warning("%s: had %d training windows, now there are %d", run, windows, len(plan.windows))
 

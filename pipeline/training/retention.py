@@ -3,7 +3,7 @@
 import logging
 
 from pipeline import storage
-from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, epoch_of
+from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, place_of
 from pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -15,9 +15,9 @@ _OF_RAY = frozenset({"checkpoint_manager_snapshot.json", ".validate_storage_mark
 def delete_outdated(run: str, progress: Progress, keep: int) -> None:
     """Delete the checkpoints of a run before its last one, which is of `progress`, but for the `keep` best of them.
 
-    Best are those of the highest det-mAP, and of equal or no det-mAP the latest. What a killed process had begun to
-    write or to delete goes as well. Folders of later epochs stay: the run has not come there yet. Storage that is away
-    only postpones this to the next checkpoint.
+    Best are those of the highest det-mAP, and of equal or no det-mAP the latest; those within an epoch are none. What a
+    killed process had begun to write or to delete goes as well. Folders of later epochs stay: the run has not come
+    there yet. Storage that is away only postpones this to the next checkpoint.
     """
     folder = storage.join(run, CHECKPOINTS)
     try:
@@ -35,9 +35,12 @@ def delete_outdated(run: str, progress: Progress, keep: int) -> None:
 def outdated(names: set[str], progress: Progress, keep: int) -> set[str]:
     """Of folder names, those of the checkpoints before `progress` that are not among the `keep` best."""
     figures = {row["epoch"]: row for row in progress.history}
-    epochs = map(epoch_of, names)
-    before = [epoch for epoch in epochs if epoch is not None and epoch < progress.epoch]
+    places = map(place_of, names)
+    before = [place for place in places if place is not None and place < (progress.epoch, progress.within)]
     best_first = sorted(
-        before, key=lambda epoch: (figures.get(epoch, {}).get("det_map", -1.0), epoch), reverse=True
+        (epoch for epoch, within in before if not within),
+        key=lambda epoch: (figures.get(epoch, {}).get("det_map", -1.0), epoch),
+        reverse=True,
     )
-    return {checkpoint_name(epoch) for epoch in best_first[keep:]}
+    outdated = [(epoch, 0) for epoch in best_first[keep:]] + [place for place in before if place[1]]
+    return {checkpoint_name(*place) for place in outdated}

@@ -10,6 +10,15 @@ from pipeline.cluster.settings import RayConfig
 from pipeline.detector.settings import DetectorSettings
 from pipeline.settings import OutputFolder, Settings, StoreUrl, force
 
+# Where and with what a run is computed may change; what is computed may not. `store` is held to its digest.
+MAY_CHANGE = frozenset(
+    {
+        "run", "store", "dataset.annotations", "workers", "cpus_per_worker", "gpus_per_worker", "cache_mb", "compile",
+        "optimiser.accumulate", "validate_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints",
+        "max_failures", "max_preemptions", "track", "force", "ray",
+    }
+)  # fmt: skip
+
 
 class OptimiserConfig(Settings):
     """AdamW with parameter groups and a step schedule."""
@@ -30,6 +39,12 @@ class OptimiserConfig(Settings):
     warmup_steps: int = Field(0, ge=0, description="steps over which lr rises linearly from 0")
     clip_norm: PositiveFloat | None = Field(0.1, description="clip the gradient's norm; null does not")
     batch_size: PositiveInt = Field(16, description="windows in a step, over all workers")
+    accumulate: PositiveInt = Field(
+        1, description="parts in which a worker learns its windows of a step, for less memory"
+    )
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="predict with a moving average of the weights; 0.999 is usual"
+    )
 
 
 class TrainConfig(DetectorSettings):
@@ -53,20 +68,50 @@ class TrainConfig(DetectorSettings):
     )
     optimiser: OptimiserConfig = OptimiserConfig()
     seed: int = Field(42, ge=0, description="seed of initialisation, dropout and the order of windows")
-    workers: PositiveInt = Field(1, description="training processes")
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        1, description="training processes; [1,4]: as many as there is room for, while it changes"
+    )
     cpus_per_worker: PositiveFloat = Field(1.0, description="CPUs, and threads, of a worker")
     gpus_per_worker: float = Field(0.0, ge=0, description="GPUs of a worker; 0 trains on CPUs with gloo")
     cache_mb: PositiveFloat = Field(
         4096.0, description="MiB of features that a worker keeps in memory; it reads the rest each epoch"
     )
+    compile: bool = Field(
+        False, description="compile the detector by torch.compile: minutes, then faster steps"
+    )
     validate_every: int = Field(5, ge=0, description="epochs between validations; 0 never validates")
+    validate_on: float | str = Field(
+        "test",
+        description="test: dataset.test_subset; 0.1: that part of the training videos; or a subset's name",
+    )
     checkpoint_every: PositiveInt = Field(1, description="epochs between checkpoints")
+    checkpoint_minutes: PositiveFloat | None = Field(
+        15.0, description="minutes after which there is a checkpoint within an epoch, too; null makes none"
+    )
     keep_checkpoints: PositiveInt = Field(1, description="best checkpoints to keep beside the last one")
     max_failures: int = Field(
         3, ge=0, description="times to start again from the last checkpoint when workers die"
     )
+    max_preemptions: int | None = Field(
+        None, ge=0, description="times to start again when nodes are taken away; null is without end"
+    )
+    track: tuple[Literal["mlflow", "wandb"], ...] = Field(
+        (), description="trackers of experiments that get the curves, too; each needs its extra"
+    )
     force: bool = force("run")
     ray: RayConfig = RayConfig()
+
+    @property
+    def validation_in_words(self) -> str:
+        """What it is validated on, for people."""
+        if isinstance(self.validate_on, float):
+            return f"{100 * self.validate_on:g} % of the training videos"
+        return f"subset {self.dataset.test_subset if self.validate_on == 'test' else self.validate_on}"
+
+    @property
+    def workers_between(self) -> tuple[int, int]:
+        """The fewest and the most training processes."""
+        return self.workers if isinstance(self.workers, tuple) else (self.workers, self.workers)
 
     @model_validator(mode="before")
     @classmethod
@@ -86,9 +131,20 @@ class TrainConfig(DetectorSettings):
 
     @model_validator(mode="after")
     def _each_worker_has_a_window(self) -> "TrainConfig":
-        if self.optimiser.batch_size < self.workers:
+        fewest, most = self.workers_between
+        if fewest > most:
+            raise ValueError(f"workers ([{fewest},{most}]) must be the fewest and the most")
+        if self.optimiser.batch_size < most:
             raise ValueError(
-                f"workers ({self.workers}) must not exceed optimiser.batch_size ({self.optimiser.batch_size})"
+                f"workers ({most}) must not exceed optimiser.batch_size ({self.optimiser.batch_size})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _validates_on_a_part(self) -> "TrainConfig":
+        if isinstance(self.validate_on, float) and not 0 < self.validate_on < 1:
+            raise ValueError(
+                f"validate_on ({self.validate_on:g}) must be a part of the training videos, such as 0.1"
             )
         return self
 

@@ -1,23 +1,23 @@
-"""How far a run has come, from its first worker to the user's terminal."""
+"""How far a run has come, from its first worker to the user's terminal, and back from there that it is to end."""
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import ray
+from ray.actor import ActorHandle
 from ray.exceptions import RayError
-from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.screen import shown
 
 _TELL_SECONDS = 1.0
-# A driver that does not take a line so soon is asked again only after a while: training must not wait for it.
+_LOOK_SECONDS = 0.2
+# For a driver that does not take a line so soon training does not wait again until it has.
 _LISTEN_SECONDS = 2.0
-_DEAF_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,71 +60,149 @@ class Standing:
         return [*words, f"{timedelta(seconds=round(self.seconds_left))} left"]
 
 
+@dataclass(frozen=True)
+class Point:
+    """Figures of a step, by name, for curves."""
+
+    step: int
+    figures: Mapping[str, float]
+
+
+class _Desk:
+    """What lies between the driver and the first worker: an actor on the driver's node."""
+
+    def __init__(self) -> None:
+        self._standing: Standing | None = None
+        self._points: list[Point] = []
+        self._ends = self._left = False
+
+    def tell(self, standing: Standing, points: Sequence[Point]) -> bool:
+        """Take what the worker has to say. Returns whether the run is to end."""
+        self._standing = standing
+        self._points += points
+        return self._ends
+
+    def look(self) -> tuple[Standing | None, list[Point]]:
+        """The latest standing, and the points since the last look."""
+        points, self._points = self._points, []
+        return self._standing, points
+
+    def end(self) -> bool:
+        """Let the run end at its next step, with a checkpoint. Returns whether it has done a step yet."""
+        self._ends = True
+        return self._standing is not None
+
+    def leave(self) -> None:
+        """The worker has left, and its checkpoint is written."""
+        self._left = True
+
+    def has_left(self) -> bool:
+        return self._left
+
+
 class Teller:
     """The worker's end: passes a standing on about once a second, and drops the others.
 
     Nobody needs to listen. Lines that cannot be told are dropped, and the run goes on without them.
+
+    Attributes:
+        ends: whether the driver wants the run to end.
     """
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue: Queue | None = queue
+    def __init__(self, desk: ActorHandle) -> None:
+        self._desk: ActorHandle | None = desk
+        self._late: ray.ObjectRef | None = None  # the answer to a line that was not taken in time
         self._due = time.monotonic()
+        self.ends = False
 
     @property
     def due(self) -> bool:
         """Whether it is time for another."""
-        return self._queue is not None and time.monotonic() >= self._due
+        return self._desk is not None and time.monotonic() >= self._due
 
-    def tell(self, standing: Standing) -> None:
+    def tell(self, standing: Standing, points: Sequence[Point] = ()) -> None:
         """Pass it on, due or not."""
-        if self._queue is None:
+        if self._desk is None:
             return
         self._due = time.monotonic() + _TELL_SECONDS
         try:
-            told = self._queue.actor.put.remote(standing)
-            if not ray.wait([told], timeout=_LISTEN_SECONDS)[0]:
-                self._due = time.monotonic() + _DEAF_SECONDS
-                return
-            ray.get(told)
+            told = self._desk.tell.remote(standing, points)
+            in_time = self._late is None or self._is_heard(self._late, 0)
+            self._late = None if self._is_heard(told, _LISTEN_SECONDS if in_time else 0) else told
         except RayError:
-            self._queue = None  # the driver's node is gone, or the driver
+            self._desk = None  # the driver's node is gone, or the driver
+
+    def _is_heard(self, told: ray.ObjectRef, seconds: float) -> bool:
+        if not ray.wait([told], timeout=seconds)[0]:
+            return False
+        self.ends = ray.get(told)
+        return True
+
+    def leave(self) -> None:
+        """Tell that the run has ended where it was to, with its checkpoint."""
+        if self._desk is not None:
+            ray.wait([self._desk.leave.remote()], timeout=_LISTEN_SECONDS)
 
 
 @contextmanager
-def heard() -> Iterator[Queue]:
-    """The driver's end: a queue, on its own node, whose latest standing the screen shows while the block runs."""
+def heard(track: Callable[[Point], None] | None = None) -> Iterator[ActorHandle]:
+    """The driver's end: a desk, on its own node, whose latest standing the screen shows while the block runs.
+
+    `track` gets each point that was told.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-    ended, line = threading.Event(), _Latest()
-    thread = threading.Thread(target=line.follow, args=(queue, ended), daemon=True)
+    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(_Desk).remote()
+    ended, line = threading.Event(), _Latest(track)
+    thread = threading.Thread(target=line.follow, args=(desk, ended), daemon=True)
     thread.start()
     try:
         with shown(line, to_the_end=True):
             try:
-                yield queue
+                yield desk
             finally:
                 ended.set()
                 thread.join()
     finally:
-        queue.shutdown()
+        ray.kill(desk)
+
+
+def end_with_checkpoint(desk: ActorHandle, seconds: float) -> bool:
+    """Let the run end at its next step, and wait for its checkpoint, so long at most.
+
+    Returns False where there are steps of which none was written.
+    """
+    deadline = time.monotonic() + seconds
+    try:
+        if not ray.get(desk.end.remote(), timeout=seconds):
+            return True
+        while time.monotonic() < deadline:
+            if ray.get(desk.has_left.remote(), timeout=seconds):
+                return True
+            time.sleep(_LOOK_SECONDS)
+    except RayError:
+        pass  # Ray ends with the job, or has ended before
+    return False
 
 
 class _Latest:
     """The line of a training: its latest standing."""
 
-    def __init__(self) -> None:
+    def __init__(self, track: Callable[[Point], None] | None) -> None:
         self.standing: Standing | None = None
+        self._track = track
 
-    def follow(self, queue: Queue, ended: threading.Event) -> None:
-        """Take standings as they come, until the run has ended and none is left."""
+    def follow(self, desk: ActorHandle, ended: threading.Event) -> None:
+        """Take standings as they come, until the run has ended, and the last one then."""
         while True:
-            last_look = ended.is_set()
+            last_look = ended.wait(_LOOK_SECONDS)
             try:
-                self.standing = queue.get(timeout=0.2)
-            except Empty:
-                if last_look:
-                    return
+                self.standing, points = ray.get(desk.look.remote())
             except RayError:
+                return
+            if self._track:
+                for point in points:
+                    self._track(point)
+            if last_look:
                 return
 
     def fraction(self) -> float | None:

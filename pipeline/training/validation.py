@@ -23,8 +23,8 @@ class ValidationSet:
     """What to validate on.
 
     Attributes:
-        videos: those of the test subset that the store has.
-        truth: of the whole test subset, raw and with its classes; what the store lacks counts as not found.
+        videos: those of the subset, or of the held-out training videos, that the store has.
+        truth: of all of them, raw and with its classes; what the store lacks counts as not found.
         labels: the names of the detector's classes.
     """
 
@@ -44,6 +44,7 @@ def validate(
 
     Each worker takes a share of the videos: validation on one alone would leave the others idle for as long.
     """
+    was_training = detector.training
     detector.eval()
     found = detect_videos(
         detector,
@@ -55,7 +56,7 @@ def validate(
         device=workers.device,
     )
     mine = segments_table(((video.video_id, merged) for video, merged in found), subject.labels)
-    detector.train()
+    detector.train(was_training)
     shares = [_from_bytes(content) for content in workers.gather(_to_bytes(mine))]
     # The metric breaks ties in score by row order, which must not depend on who took which video.
     found_by_all = pa.concat_tables(shares).sort_by("video_id")

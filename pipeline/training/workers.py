@@ -26,11 +26,14 @@ class Workers:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of a CPU tensor over all workers; every worker must take part."""
-        if self.size == 1:
-            return values
-        total = values.to(self.device)
-        torch.distributed.all_reduce(total)
-        return total.cpu()
+        return self.add(values).cpu()
+
+    def add(self, values: Tensor) -> Tensor:
+        """The same, left on the device, which nobody waits for."""
+        total = values.to(self.device, non_blocking=True)
+        if self.size > 1:
+            torch.distributed.all_reduce(total)
+        return total
 
     def gather(self, content: bytes) -> list[bytes]:
         """What each worker gave, by rank; every worker must take part, and all get the result."""

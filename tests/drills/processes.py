@@ -29,10 +29,11 @@ class Job:
 
     def __init__(self, folder: Path, verb: str, *words: str, **environment: str) -> None:
         self.output = folder / f"{verb}-{time.monotonic_ns()}.log"
+        self.mark = f"RAYTAD_DRILL={self.output}"  # in the environment of all its processes
         with self.output.open("wb") as log:
             self.process = subprocess.Popen(
                 job_command(verb, *words),
-                env=os.environ | environment,
+                env=os.environ | environment | dict([self.mark.split("=", 1)]),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -104,9 +105,9 @@ def assert_no_leftovers(folder: str, data: str) -> None:
     assert len(records) == len(written)
 
 
-def write_training_set(folder: Path, videos: int = 40) -> Sequence[str]:
-    """A synthetic store with its truth, and the words that name them."""
+def write_training_set(folder: Path | str, videos: int = 40) -> Sequence[str]:
+    """A synthetic store with its truth in a folder, which may be a URL, and the words that name them."""
     made = make_videos(videos, "train", seed=1)
-    write_store(str(folder / "store"), made)
-    write_annotations(str(folder / "truth.json"), made)
-    return [f"store={folder / 'store'}", f"dataset.annotations={folder / 'truth.json'}"]
+    write_store(f"{folder}/store", made)
+    write_annotations(f"{folder}/truth.json", made)
+    return [f"store={folder}/store", f"dataset.annotations={folder}/truth.json"]

@@ -20,13 +20,12 @@ from pipeline.detector.checkpoint import (
     Progress,
     checkpoint_name,
     copy_to_predict,
-    last_checkpoint,
     load_optimiser,
     load_weights,
     read_info,
     save_checkpoint,
-    search_checkpoints,
 )
+from pipeline.detector.checkpoint_search import last_checkpoint, search_checkpoints
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.errors import InputError
 from pipeline.training.optimisation import build_optimiser

@@ -11,9 +11,10 @@ import pytest
 from pipeline.annotations.read import read_subset
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.compose import compose_config
-from pipeline.detector.checkpoint import last_checkpoint
+from pipeline.detector.checkpoint_search import last_checkpoint
 from pipeline.errors import InputError
-from pipeline.splits.run import flat_scores, mean_scores, run_splits
+from pipeline.evaluation.flat_scores import flat_scores, mean_scores
+from pipeline.splits.run import run_splits
 from pipeline.splits.settings import SplitsConfig
 from tests.pipeline.synthetic import (
     SPEC,
@@ -66,7 +67,7 @@ def test_every_split_is_trained_and_scored_on_its_own_classes(tmp_path: Path, ra
     naming = ["naming=true", "words.architecture=ViT-S-32-alt", "words.weights=random"]
     words = ["dataset.zero_shot.seen_fraction=0.5", "splits=[0,1]", *naming]
 
-    summary = run_splits(config(tmp_path, *words))
+    summary = run_splits(config(tmp_path, *words, "parallel=2"))
     assert (summary.done, summary.already_done, summary.exit_status) == (2, 0, 0)
     written = json.loads((tmp_path / "splits" / "splits.json").read_text())
     scores, labelled = [], []

@@ -71,3 +71,30 @@ def test_an_error_reaches_the_caller_and_stops_the_reading() -> None:
     with pytest.raises(KeyError):
         next(results)
     assert len(read) < 20
+
+
+@given(st.integers(1, 200), st.integers(1, 7), st.integers(0, 3))
+def test_windows_of_like_length_share_batches_and_each_is_visited_once(
+    windows: int, size: int, epoch: int
+) -> None:
+    lengths = np.random.default_rng(windows).integers(1, 500, windows)
+    batches = epoch_batches(windows, size, seed=1, epoch=epoch, lengths=lengths)
+    plain = epoch_batches(windows, size, seed=1, epoch=epoch)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(windows))
+    assert sorted(map(len, batches)) == sorted(map(len, plain))
+
+    def padding(order: list[np.ndarray]) -> int:
+        return sum(int(lengths[batch].max()) * len(batch) - int(lengths[batch].sum()) for batch in order)
+
+    if windows <= 16 * size:  # one block: no other order of full batches has less
+        assert padding(batches) <= padding(plain) or windows % size
+    again = epoch_batches(windows, size, seed=1, epoch=epoch, lengths=lengths)
+    assert all(np.array_equal(one, other) for one, other in zip(batches, again, strict=True))
+
+
+def test_windows_are_padded_to_few_lengths() -> None:
+    windows = [np.ones((length, 2), dtype=np.float16) for length in (3, 9)]
+    features, padding_mask = pad_windows(windows, multiple=8)
+    assert features.shape == (2, 16, 2)
+    assert (~padding_mask).sum(dim=1).tolist() == [3, 9]
+    assert features.sum() == 2 * 12

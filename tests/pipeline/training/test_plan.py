@@ -4,6 +4,7 @@ import logging
 import pickle
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.detector.feature_cache import FeatureCache
@@ -122,3 +123,40 @@ def test_a_worker_gets_the_places_of_its_videos_and_reads_no_index(
         window = Window(video.video_id, 0, video.num_snippets)
         assert (cache.read(window) == expected.pop(video.video_id)).all()
     assert not expected
+
+
+@pytest.mark.usefixtures("annotated")
+def test_a_part_of_the_training_videos_may_validate(tmp_path) -> None:
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST])
+    plans = [make_plan(config(tmp_path, validate_on=0.4, seed=seed), store) for seed in (1, 2)]
+    for plan in plans:
+        assert plan.validation is not None
+        held_out = {video.video_id for video in plan.validation.videos}
+        trained = {video.video_id for video in plan.videos}
+        assert (len(held_out), len(trained)) == (2, 3)
+        assert held_out | trained == {video.video_id for video in TRAIN}
+        assert set(plan.validation.truth.videos["video_id"].to_pylist()) == held_out
+        assert {item.window.video_id for item in plan.windows} <= trained
+        assert plan.labels == ("jump", "wave")
+    # The same whatever the seed, so that runs with several are compared on the same videos.
+    assert len({tuple(video.video_id for video in plan.videos) for plan in plans}) == 1
+
+
+@pytest.mark.usefixtures("annotated")
+def test_a_subset_may_validate_by_its_name(tmp_path) -> None:
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST])
+    dataset = {"annotations": str(tmp_path / "truth.json"), "test_subset": "train"}
+    plan = make_plan(config(tmp_path, validate_on="test"), store)
+    named = make_plan(config(tmp_path, validate_on="TEST", dataset=dataset), store)
+    assert plan.validation is not None
+    assert named.validation is not None
+    assert [v.video_id for v in named.validation.videos] == [v.video_id for v in plan.validation.videos]
+
+
+@pytest.mark.usefixtures("annotated")
+def test_a_part_too_small_to_validate_on_is_told(tmp_path) -> None:
+    store = write_store(str(tmp_path / "store"), TRAIN)
+    with pytest.raises(InputError, match=r"validate_on=0\.05: is 0 of 5 training videos"):
+        make_plan(config(tmp_path, validate_on=0.05), store)
+    with pytest.raises(ValidationError, match=r"validate_on \(1\.5\) must be a part"):
+        config(tmp_path, validate_on=1.5)

@@ -30,8 +30,8 @@ def test_a_standing_in_words() -> None:
 
 
 def test_the_latest_standing_is_told(ray_local: None, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"), heard() as queue:
-        teller = Teller(queue)
+    with caplog.at_level("INFO"), heard() as desk:
+        teller = Teller(desk)
         assert teller.due
         for epoch in range(1, 21):
             teller.tell(replace(STANDING, epoch=epoch, done=epoch / 40))
@@ -40,9 +40,9 @@ def test_the_latest_standing_is_told(ray_local: None, caplog: pytest.LogCaptureF
 
 
 def test_a_line_that_nobody_takes_is_dropped(ray_local: None) -> None:
-    with heard() as queue:
-        teller = Teller(queue)
-        ray.kill(queue.actor)
+    with heard() as desk:
+        teller = Teller(desk)
+        ray.kill(desk)
         teller.tell(STANDING)
         assert not teller.due
         teller.tell(STANDING)
@@ -62,9 +62,9 @@ ray.init(address=cluster.address, logging_level="error", log_to_driver=False)
 
 nodes = []
 for _ in range(8):
-    with heard() as queue:
-        queue.put_nowait_batch([])
-        state = ray._private.state.actors(queue.actor._actor_id.hex())
+    with heard() as desk:
+        ray.get(desk.look.remote())
+        state = ray._private.state.actors(desk._actor_id.hex())
         nodes.append(state["Address"]["NodeID"])
 print(json.dumps([ray.get_runtime_context().get_node_id(), nodes]))
 ray.shutdown()
@@ -72,7 +72,7 @@ cluster.shutdown()
 """
 
 
-def test_the_queue_lies_on_the_driver_s_node() -> None:
+def test_the_desk_lies_on_the_driver_s_node() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _MANY_NODES], capture_output=True, text=True, timeout=300, check=False
     )

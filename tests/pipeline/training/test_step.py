@@ -13,7 +13,7 @@ from pipeline.detector.build import build
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser
 from pipeline.training.settings import OptimiserConfig
-from pipeline.training.step import DivergedError, Share, TrainStep
+from pipeline.training.step import NO_WISHES, DivergedError, Share, TrainStep, Wishes
 from pipeline.training.workers import Workers
 from tests.pipeline.synthetic import TINY_DETECTOR, TINY_MODEL
 
@@ -27,7 +27,7 @@ class Pretended(Workers):
         object.__setattr__(self, "total", total)
         super().__init__(0, size, CPU)
 
-    def sum(self, values: Tensor) -> Tensor:
+    def add(self, values: Tensor) -> Tensor:
         return self.total  # type: ignore[attr-defined,no-any-return]
 
 
@@ -39,10 +39,12 @@ def detector(config: DetectorConfig = TINY_DETECTOR) -> NormalisedDetector:
     return build(config, input_dim=4, num_classes=2, bf16=False)
 
 
-def step_of(model: NormalisedDetector, workers: Workers, clip_norm: float | None = None) -> TrainStep:
+def step_of(
+    model: NormalisedDetector, workers: Workers, clip_norm: float | None = None, accumulate: int = 1
+) -> TrainStep:
     optimiser = build_optimiser(model, OptimiserConfig(lr=1e-3))
     criterion = build_criterion(DETECTORS[model.detector.config.name].loss())
-    return TrainStep(model, criterion, optimiser, workers, clip_norm)
+    return TrainStep(model, criterion, optimiser, workers, clip_norm, accumulate)
 
 
 def batch() -> tuple[Tensor, list[Target]]:
@@ -75,7 +77,7 @@ def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorCon
     parts, part_losses = [], []
     for rows in shares:
         model = detector(config)
-        workers = Pretended(len(shares), torch.tensor([7, 0]))  # the batch has seven targets
+        workers = Pretended(len(shares), torch.tensor([7.0, 0, 0]))  # the batch has seven targets
         part_losses.append(step_of(model, workers)(share(rows or [0], counts=bool(rows)))[0])
         parts.append(gradient(model))
     # DDP would take the mean of these.
@@ -83,6 +85,20 @@ def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorCon
     for name, loss in losses.items():
         together = sum(part[name] for part in part_losses)
         torch.testing.assert_close(together, loss, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 9])
+@pytest.mark.parametrize("config", [TINY_DETECTOR, TINY_TP2DETR], ids=lambda config: config.name)
+def test_a_share_learnt_in_parts_gives_the_gradient_of_the_whole(
+    accumulate: int, config: DetectorConfig
+) -> None:
+    whole, cut = detector(config), detector(config)
+    losses, norm = step_of(whole, Workers(0, 1, CPU))(share(range(5)))
+    part_losses, part_norm = step_of(cut, Workers(0, 1, CPU), accumulate=accumulate)(share(range(5)))
+    torch.testing.assert_close(gradient(cut), gradient(whole), rtol=1e-4, atol=1e-6)
+    assert part_norm == pytest.approx(norm.item(), rel=1e-4)
+    for name, loss in losses.items():
+        torch.testing.assert_close(part_losses[name], loss, rtol=1e-4, atol=1e-6)
 
 
 def test_gradients_are_clipped() -> None:
@@ -97,20 +113,36 @@ def test_a_prediction_that_is_not_a_number_stops_the_run_and_spares_the_weights(
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     bad = share(range(5))
     bad.features[2, 3, 1] = torch.nan
+    step = step_of(model, Workers(0, 1, CPU))
+    step(bad)
     with pytest.raises(DivergedError, match="prediction"):
-        step_of(model, Workers(0, 1, CPU))(bad)
+        step.settle()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_a_worker_stops_for_what_another_met() -> None:
-    with pytest.raises(DivergedError):
-        step_of(detector(), Pretended(2, torch.tensor([7, 1])))(share(range(3)))
+def test_what_one_worker_wishes_all_hear_of() -> None:
+    step = step_of(detector(), Pretended(2, torch.tensor([7.0, 1, 0])))
+    step(share(range(3)))
+    assert step.wishes == NO_WISHES  # the device is not waited for
+    step.settle()
+    assert step.wishes == Wishes(save=True)
+
+
+def test_the_next_step_stops_for_what_one_has_met() -> None:
+    step = step_of(detector(), Workers(0, 1, CPU))
+    bad = share(range(5))
+    bad.features[0] = torch.nan
+    step(bad)
+    with pytest.raises(DivergedError, match="prediction"):
+        step(share(range(5)))
 
 
 def test_a_gradient_that_is_not_a_number_spares_the_weights() -> None:
     model = detector()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.detector.decoder.position.register_hook(lambda grad: grad * torch.inf)
+    step = step_of(model, Workers(0, 1, CPU), clip_norm=0.1)
+    step(share(range(5)))
     with pytest.raises(DivergedError, match="gradient"):
-        step_of(model, Workers(0, 1, CPU), clip_norm=0.1)(share(range(5)))
+        step.settle()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
