@@ -7,8 +7,10 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipeline.failures import split_error
 from pipeline.progress import Counting
 from pipeline.screen import shown
 
@@ -19,18 +21,31 @@ _MOST_FAILED = 100_000
 
 
 class _Counter:
-    """The sums, in an actor beside the driver. A row that is done twice, for a worker died, counts twice."""
+    """The sums, in an actor beside the driver. A row that is done twice, for a worker died, counts twice.
 
-    def __init__(self) -> None:
+    They are metrics of Ray as well, which Prometheus reads: `ray_raytad_videos_done_total` and so on.
+    """
+
+    def __init__(self, stage: str) -> None:
         self.done = 0.0
         self.seconds = 0.0
         self.failed: set[str] = set()
+        self._tags = {"stage": stage}
+        keys = tuple(self._tags)
+        self._done = Counter("raytad_videos_done", "videos that are done, parts of one included", keys)
+        self._seconds = Counter("raytad_video_seconds", "seconds of video that are done", keys)
+        self._failed = Counter("raytad_videos_failed", "videos that failed, by kind", (*keys, "kind"))
 
-    def add(self, done: float, seconds: float, failed: list[str]) -> None:
+    def add(self, done: float, seconds: float, errors: dict[str, str]) -> None:
         self.done += done
         self.seconds += seconds
+        for counter, more in ((self._done, done), (self._seconds, seconds)):
+            if more > 0:
+                counter.inc(more, self._tags)
         if len(self.failed) < _MOST_FAILED:
-            self.failed.update(failed)
+            for video_id in errors.keys() - self.failed:
+                self._failed.inc(1, {**self._tags, "kind": str(split_error(errors[video_id])[0])})
+            self.failed.update(errors)
 
     def read(self) -> tuple[float, float, int]:
         return self.done, self.seconds, len(self.failed)
@@ -42,16 +57,19 @@ class Tally:
     def __init__(self, counter: Any) -> None:
         self._counter = counter
 
-    def add(self, done: float, seconds: float, failed: list[str]) -> None:
-        """So many units were done, a part of one included, of so many seconds of video; these ids failed."""
-        self._counter.add.remote(done, seconds, failed)
+    def add(self, done: float, seconds: float, errors: dict[str, str]) -> None:
+        """So many videos were done, parts of one included, of so many seconds; these, by id, failed for an error."""
+        self._counter.add.remote(done, seconds, errors)
 
 
 @contextmanager
-def followed(progress: Counting) -> Iterator[Tally]:
-    """A tally that the block's graph adds to, and whose sums the screen shows while the block runs."""
+def followed(progress: Counting, stage: str) -> Iterator[Tally]:
+    """A tally that the block's graph adds to, and whose sums the screen shows while the block runs.
+
+    Metrics call it `stage`: what is made, such as `features`.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    counter = ray.remote(_Counter).options(num_cpus=0, scheduling_strategy=here).remote()
+    counter = ray.remote(_Counter).options(num_cpus=0, scheduling_strategy=here).remote(stage)
     ended = threading.Event()
 
     def look() -> None:

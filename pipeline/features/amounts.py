@@ -16,6 +16,7 @@ def seconds_in(chunks: pa.Table) -> float:
     )
 
 
-def failed_in(rows: pa.Table) -> list[str]:
-    """The ids of the videos that lost a chunk; `rows` are of `FEATURES_SCHEMA`."""
-    return pc.unique(rows.filter(pc.is_valid(rows["error"]))["video_id"]).to_pylist()
+def errors_in(rows: pa.Table) -> dict[str, str]:
+    """An error of each video that lost a chunk; `rows` are of `FEATURES_SCHEMA`."""
+    lost = rows.filter(pc.is_valid(rows["error"])).select(["video_id", "error"])
+    return dict(zip(*(column.to_pylist() for column in lost.columns), strict=True))

@@ -48,7 +48,7 @@ def write_features(
     # Ray reads what is left, and not the whole plan of an archive that grows by little.
     source = store.folder(_PENDING)
     parquet.write_table(storage.join(source, "rows.parquet"), pending)
-    with followed(progress or _progress(store, pending)) as tally:
+    with followed(progress or _progress(store, pending), "features") as tally:
         write_resumably(
             source=source,
             transform=lambda rows: transform(rows, tally),

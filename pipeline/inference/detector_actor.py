@@ -48,8 +48,8 @@ class DetectorActor:
         index = index_of(batch, self.store.spec.timeline)
         videos = [index[video_id] for video_id in batch["video_id"].to_pylist()]
         outcomes = self._outcomes(videos, self.store.knowing(index))
-        failed = [outcome.video_id for outcome in outcomes if outcome.error]
-        self.tally.add(len(videos), sum(video.duration for video in videos), failed)
+        errors = {outcome.video_id: outcome.error for outcome in outcomes if outcome.error}
+        self.tally.add(len(videos), sum(video.duration for video in videos), errors)
         return predictions_table(outcomes, self.trained.info.labels)
 
     def _outcomes(self, videos: Sequence[VideoFeatures], store: FeatureStore) -> list[VideoOutcome]:

@@ -40,6 +40,7 @@ def fill_predictions(
     detections: int,
     gpus: float = 0.0,
     progress: Counting | None = None,
+    makes: str = "detections",
 ) -> None:
     """Run the graph.
 
@@ -55,6 +56,7 @@ def fill_predictions(
         detections: about how many a video has.
         gpus: of an actor.
         progress: what the screen shows of it; that of all videos of the folder unless given.
+        makes: what, for metrics.
     """
 
     def transform(videos: ray.data.Dataset, tally: Tally) -> ray.data.Dataset:
@@ -74,7 +76,7 @@ def fill_predictions(
     whole = Progress(
         "videos", len(index), done=len(index) - len(pending), hours=hours, hours_done=hours - hours_left
     )
-    with followed(progress or whole) as tally:
+    with followed(progress or whole, makes) as tally:
         write_resumably(
             source=source,
             transform=lambda videos: transform(videos, tally),

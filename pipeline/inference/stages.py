@@ -211,6 +211,7 @@ class Naming:
         fill_predictions(
             self.out, self.given.folder("predictions"), NamingActor, arguments, self.actors, index=index,
             pending=pending, redo=redo, detections=self.config.top_k, progress=progress,
+            makes="names",
         )  # fmt: skip
 
     def _words(self) -> Words:

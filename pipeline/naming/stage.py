@@ -48,7 +48,7 @@ class NamingActor:
                 reason = join_error(FailureKind.MISSING_FEATURES, " ".join(str(error).split()))
                 outcomes.append(VideoOutcome(video.video_id, error=reason))
             seconds += video.duration
-        self.tally.add(len(outcomes), seconds, [one.video_id for one in outcomes if one.error])
+        self.tally.add(len(outcomes), seconds, {one.video_id: one.error for one in outcomes if one.error})
         return predictions_table(outcomes, self.namer.words.names)
 
 

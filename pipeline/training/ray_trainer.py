@@ -43,6 +43,7 @@ def build_trainer(plan: TrainingPlan, desk: ActorHandle, scratch: str) -> TorchT
             num_workers=config.workers,
             elastic_resize_monitor_interval_s=_RESIZE_SECONDS,
             use_gpu=config.gpus_per_worker > 0,
+            label_selector=config.labels,
             resources_per_worker={"CPU": config.cpus_per_worker, "GPU": config.gpus_per_worker},
         ),
         run_config=RunConfig(

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 
+from ray.util.metrics import Gauge
 from torch import Tensor
 
 from pipeline import storage
@@ -38,6 +39,11 @@ class Reporter:
         self._started = time.monotonic()
         self._windows = 0
         self._det_map: float | None = None
+        # For Prometheus: ray_raytad_data_wait_share and ray_raytad_windows_per_second.
+        self._gauges = {
+            "data_wait_share": Gauge("raytad_data_wait_share", "share of the time that waits for windows"),
+            "windows_per_second": Gauge("raytad_windows_per_second", "windows that all workers train on"),
+        }
 
     def step(
         self, step: int, windows: int, rate: float, waiting: float, losses: Mapping[str, Tensor]
@@ -54,6 +60,8 @@ class Reporter:
         if draws:
             pace = self._windows / (time.monotonic() - self._started)
             self._draw("train", {**figures, "lr": rate, "windows_per_second": pace, "waiting": waiting}, step)
+            for name, value in (("data_wait_share", waiting), ("windows_per_second", pace)):
+                self._gauges[name].set(value)
         if tells:
             self._standing_now = self._standing(step, rate, figures)
             self._tell()

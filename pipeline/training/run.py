@@ -97,7 +97,8 @@ def _need(config: TrainConfig) -> Need:
         "cpus_per_worker": ("CPU", config.cpus_per_worker),
         "gpus_per_worker": ("GPU", config.gpus_per_worker),
     }
-    return Need(amounts, workers=config.workers_between[0], workers_key="workers")
+    fewest, _ = config.workers_between
+    return Need(amounts, workers=fewest, workers_key="workers", labels=config.labels or {})
 
 
 def _with_absolute_urls(config: TrainConfig) -> TrainConfig:

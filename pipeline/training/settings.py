@@ -13,7 +13,8 @@ from pipeline.settings import OutputFolder, Settings, StoreUrl, force
 # Where and with what a run is computed may change; what is computed may not. `store` is held to its digest.
 MAY_CHANGE = frozenset(
     {
-        "run", "store", "dataset.annotations", "workers", "cpus_per_worker", "gpus_per_worker", "cache_mb", "compile",
+        "run", "store", "dataset.annotations", "workers", "cpus_per_worker", "gpus_per_worker", "labels", "cache_mb",
+        "compile",
         "optimiser.accumulate", "validate_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints",
         "max_failures", "max_preemptions", "track", "force", "ray",
     }
@@ -73,6 +74,9 @@ class TrainConfig(DetectorSettings):
     )
     cpus_per_worker: PositiveFloat = Field(1.0, description="CPUs, and threads, of a worker")
     gpus_per_worker: float = Field(0.0, ge=0, description="GPUs of a worker; 0 trains on CPUs with gloo")
+    labels: dict[str, str] | None = Field(
+        None, description="Ray labels that a worker's node must have, {name: value}"
+    )
     cache_mb: PositiveFloat = Field(
         4096.0, description="MiB of features that a worker keeps in memory; it reads the rest each epoch"
     )

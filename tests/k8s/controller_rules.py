@@ -85,6 +85,9 @@ def cluster_rules(documents: list[Document]) -> Iterator[str]:
         if cluster.get("authOptions", {}).get("mode") != "token":
             yield f"{where}: authOptions.mode is not token"
         head = cluster["headGroupSpec"]
+        names_of_groups = [group["groupName"] for group in cluster["workerGroupSpecs"]]
+        if len(set(names_of_groups)) < len(names_of_groups):
+            yield f"{where}: two groups have one name"
         parts = {"head": head, **groups(cluster)}
         if {**head.get("resources", {}), **head.get("rayStartParams", {})}.get("CPU") != "0":
             yield f"{where}: the head takes work"

@@ -108,4 +108,4 @@ def _shape(cpus: float, gpus: float) -> dict[str, float]:
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], **settings}
+    return {"PATH": os.environ["PATH"]} | {name: str(value) for name, value in settings.items()}

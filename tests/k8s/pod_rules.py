@@ -166,9 +166,10 @@ def network(documents: list[Document]) -> Iterator[str]:
 
     yield from opens("raytad-ray", "ingress", "ray.io/cluster")
     yield from opens("raytad-ray", "egress", "ray.io/cluster")
-    yield from opens("raytad-dashboard", "ingress", "kuberay-system", "raytad.io/role", "8265")
-    yield from opens("raytad-submitters", "egress", "8265")
-    yield from opens("raytad-metrics", "ingress", "monitoring", "8080", "44217", "44227")
+    yield from opens("raytad-dashboard", "ingress", "kuberay-system", "raytad.io/role", "'port': 8265,")
+    yield from opens("raytad-submitters", "egress", "'port': 8265,")
+    ports = ("'port': 8080,", "'port': 44217,", "'port': 44227,")
+    yield from opens("raytad-metrics", "ingress", "monitoring", *ports)
     yield from opens(
         "raytad-dns",
         "egress",
@@ -176,7 +177,7 @@ def network(documents: list[Document]) -> Iterator[str]:
         "'port': 53, 'protocol': 'UDP'",
         "'port': 53, 'protocol': 'TCP'",
     )
-    yield from opens("raytad-outside", "egress", "443", "6443", "169.254.0.0/16")
+    yield from opens("raytad-outside", "egress", "'port': 443,", "'port': 6443,", "169.254.0.0/16")
     for where, template in pod_templates(documents):
         if (
             where.endswith("submitter")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind, join_error
-from pipeline.features.amounts import failed_in, seconds_in, videos_in
+from pipeline.features.amounts import errors_in, seconds_in, videos_in
 from pipeline.features.backbones import frame_offsets, load_backbone
 from pipeline.features.backbones.backbone import Backbone
 from pipeline.features.batches import FixedBatches
@@ -65,7 +65,7 @@ class ChunkEmbedder:
             [self._features_row(row, snippets.get(position)) for position, row in enumerate(rows)]
         )
         if self.tally:
-            self.tally.add(videos_in(features), seconds_in(features), failed_in(features))
+            self.tally.add(videos_in(features), seconds_in(features), errors_in(features))
         return features
 
     def _features_row(self, row: dict[str, Any], snippets: NDArray[np.float32] | None) -> pa.Table:

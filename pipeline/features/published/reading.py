@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind, join_error
-from pipeline.features.amounts import failed_in, seconds_in, videos_in
+from pipeline.features.amounts import errors_in, seconds_in, videos_in
 from pipeline.features.cells import chunk_row, large_binary_row
 from pipeline.features.published.errors import FeatureFileError
 from pipeline.features.published.isolation import IsolatedFiles, WantedFeatures, isolated_files
@@ -47,7 +47,7 @@ class PublishedReader:
         """
         for rows in self._read(batch):
             if self.tally:
-                self.tally.add(videos_in(rows), seconds_in(rows), failed_in(rows))
+                self.tally.add(videos_in(rows), seconds_in(rows), errors_in(rows))
             yield rows
 
     def _read(self, batch: pa.Table) -> Iterator[pa.Table]:
