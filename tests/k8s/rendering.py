@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -31,15 +32,12 @@ def _rendered(name: str) -> tuple[Document, ...]:
         pytest.skip("kubectl, whose kustomize renders the manifests, is not on PATH")
     if not name.startswith("components/"):
         return _kustomize(K8S / name)
-    folder = K8S / "overlays" / f"rendered-{os.getpid()}"
-    folder.mkdir()
-    try:
-        content = {"resources": ["../../base"], "components": [f"../../{name}"]}
+    with TemporaryDirectory() as folder:
+        base, component = (os.path.relpath(K8S / part, os.path.realpath(folder)) for part in ("base", name))
+        content = {"resources": [base], "components": [component]}
         head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
-        (folder / "kustomization.yaml").write_text(yaml.safe_dump(head | content))
-        return _kustomize(folder)
-    finally:
-        shutil.rmtree(folder)
+        Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(head | content))
+        return _kustomize(Path(folder))
 
 
 def _kustomize(folder: Path) -> tuple[Document, ...]:
