@@ -23,6 +23,7 @@ from pipeline.features.extraction.flow_stage import flow_stage
 from pipeline.features.extraction.planning import probe_all
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.extraction.signed import SignedUris, signed_uris
+from pipeline.features.extraction.sizing import Size, size_of, worker_resources
 from pipeline.features.extraction.stages import (
     chunk_decoder,
     decoding_limits,
@@ -88,6 +89,7 @@ class DryRun:
         feature_bytes: of these snippets, before compression.
         workers: of each stage, in the order of the stages.
         sample: a measurement, or None where there was nothing to measure.
+        size: what an archive like it takes, or None likewise.
         store: where it would all be written.
     """
 
@@ -101,6 +103,7 @@ class DryRun:
     feature_bytes: int
     workers: tuple[StageWorkers, ...]
     sample: Sample | None
+    size: Size | None
     store: str
 
     @property
@@ -140,6 +143,26 @@ class DryRun:
             table.add_row("estimated time", f"{timedelta(seconds=round(self.seconds))} on this Ray")
         table.add_row("store", Text(f"{self.store} (nothing was written)"))
         console.print(table)
+        if self.size is not None:
+            console.print(_size_table(self.size))
+
+
+def _size_table(size: Size) -> Table:
+    """A row a stage: what all of it takes of one worker, and how many workers are done in time."""
+    title = f"{size.hours:g} hours of video" + (
+        f" within {size.within_hours:g} hours" if size.within_hours else ""
+    )
+    table = Table("stage", "worker hours", "a worker has", title=title, title_justify="left")
+    if size.within_hours:
+        table.add_column("workers")
+    for stage in size.stages:
+        has = f"{stage.cpus:g} CPU" + (f", {stage.gpus:g} GPU" if stage.gpus else "")
+        row = [stage.stage, f"{stage.worker_hours:.2f}", has]
+        table.add_row(*row, *([str(stage.workers)] if size.within_hours else []))
+    table.add_section()
+    held = f"{size.cpu_hours:.2f} CPU hours" + (f", {size.gpu_hours:.2f} GPU hours" if size.gpu_hours else "")
+    table.add_row("together", held, "" if size.cost is None else f"cost {size.cost:.2f}")
+    return table
 
 
 def rehearse(config: ExtractConfig) -> DryRun:
@@ -166,7 +189,8 @@ def rehearse(config: ExtractConfig) -> DryRun:
         failures = pa.concat_tables([failures, store.failures()])
     workers = count_workers(config, inputs, ray.cluster_resources())
     sample = _measure(config, spec, inputs, pending, signed_uris(sources))
-    return _count(config, sources, store, pending, failures, spec, workers, sample)
+    resources = worker_resources(config, inputs)
+    return _count(config, sources, store, pending, failures, spec, workers, resources, sample)
 
 
 def _existing_store(url: str, spec: FeatureSpec) -> FeatureStore | None:
@@ -192,6 +216,7 @@ def _count(
     failures: pa.Table,
     spec: FeatureSpec,
     workers: tuple[StageWorkers, ...],
+    resources: tuple[tuple[float, float], ...],
     sample: Sample | None,
 ) -> DryRun:
     named = set(sources.video_ids.to_pylist())
@@ -214,6 +239,15 @@ def _count(
         feature_bytes=snippets * spec.dim * np.dtype(np.float16).itemsize,
         workers=workers,
         sample=sample,
+        size=None
+        if sample is None
+        else size_of(
+            sample.seconds,
+            seconds / 3600 * sample.snippets / snippets,
+            seconds / 3600,
+            dict(zip(sample.seconds, resources, strict=True)),
+            config.size,
+        ),
         store=config.store,
     )
 

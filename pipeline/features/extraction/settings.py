@@ -63,8 +63,26 @@ class StagesConfig(Settings):
         return self
 
 
+class SizeConfig(Settings):
+    """What a dry run computes besides: the size of an archive like the videos that it sampled."""
+
+    hours: PositiveFloat | None = Field(
+        None, description="hours of video to size for; null is what videos= has to do"
+    )
+    within_hours: PositiveFloat | None = Field(None, description="hours in which it is to be done")
+    cpu_price: float | None = Field(None, ge=0, description="price of a CPU for an hour, in any currency")
+    gpu_price: float | None = Field(None, ge=0, description="price of a GPU for an hour")
+
+
 class ExtractConfig(StagesConfig, StoreWriting):
     """Settings of jobs/extract.py."""
 
     videos: VideosUrl = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
     dry_run: bool = Field(False, description="print what there is to do and how long it takes; write nothing")
+    size: SizeConfig = SizeConfig()
+
+    @model_validator(mode="after")
+    def _sizes_by_a_dry_run(self) -> Self:
+        if not self.dry_run and self.size != SizeConfig():
+            raise ValueError("size: is what a dry run tells; give dry_run=true")
+        return self
