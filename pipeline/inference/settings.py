@@ -40,8 +40,7 @@ class DetectConfig(VideoActors):
     )
     mix_videos: bool = Field(
         False,
-        description="let several videos share a pass: faster on GPUs where videos are short; "
-        "the last digits of scores then depend on which",
+        description="let videos share a pass: faster, and the last digits of scores depend on which",
     )
     cache_mb: PositiveFloat = Field(
         1024.0, description="MiB of features that an actor reads at once; it reads longer videos by window"
