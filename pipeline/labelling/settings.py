@@ -39,7 +39,7 @@ class LabelConfig(Settings):
         None, description="URL of the checkpoint that detects, instead of run"
     )
     out: OutputFolder = Field(
-        description="URL of the folder for predictions/, segments/ and results/; of several runs one each below it"
+        description="URL of the folder for predictions/, segments/ and results/; of several runs one each"
     )
     store: OptionalOutputFolder = Field(
         None, description="URL of a feature store that is used and kept; null discards features after use"

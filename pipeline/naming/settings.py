@@ -28,7 +28,7 @@ class NamingRules(Settings):
     bins: PositiveInt = Field(16, description="parts of a segment in roi_align")  # GAP's
     probabilities: Literal["softmax", "sigmoid", "cosine"] = Field(
         "softmax",
-        description="classes compete; or each against none_of_these (SigLIP: by its own bias); or likeness itself",
+        description="classes compete; each against none_of_these (SigLIP: its own bias); or likeness itself",
     )
     logit_scale: PositiveFloat | None = Field(
         None, description="what similarities are multiplied by; null takes the network's own"
@@ -74,7 +74,7 @@ class OtherFeatures(Settings):
 
     store: OptionalStoreUrl = Field(
         None,
-        description="URL of a store of the same videos whose network knows words; null names by the run's features",
+        description="URL of a store of the same videos whose network knows words; null is the run's own",
     )
 
 

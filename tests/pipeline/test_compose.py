@@ -1,5 +1,6 @@
 """Settings: presets and overrides compose, and every mistake is one line that names the key."""
 
+import importlib
 import os
 from pathlib import Path
 
@@ -8,13 +9,11 @@ import pytest
 from pipeline.compose import compose_config
 from pipeline.demo.settings import DemoConfig
 from pipeline.errors import InputError
-from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.features.extraction.settings import ExtractConfig
-from pipeline.features.published.settings import ExportFeaturesConfig, ImportFeaturesConfig
-from pipeline.inference.settings import PredictConfig
 from pipeline.keys import described_keys
 from pipeline.report.settings import ReportConfig
 from pipeline.training.settings import TrainConfig
+from raytad.command import VERBS
 
 GIVEN = ["videos=/clips", "store=/store"]
 
@@ -161,19 +160,8 @@ def test_several_mistakes_are_told_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    "config_type",
-    [
-        ExtractConfig,
-        ImportFeaturesConfig,
-        ExportFeaturesConfig,
-        TrainConfig,
-        PredictConfig,
-        EvaluateConfig,
-        ReportConfig,
-    ],
-)
-def test_every_key_is_described_in_a_few_words(config_type: type) -> None:
-    for key, field in described_keys(config_type):
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_key_is_described_in_a_few_words(verb: str) -> None:
+    for key, field in described_keys(importlib.import_module(f"jobs.{verb}").JOB.config_type):
         assert field.description, key
         assert len(field.description) < 90, key
