@@ -130,6 +130,8 @@ def _write_store(folder: Path, ids: list[str], num_chunks: int, seconds: float) 
             _write(folder / name / "plan" / f"probe-{part:05d}.parquet", plan, len(rows))
             if done:
                 _write_done(folder / name, "features", part, table.slice(0, done), "chunk_id")
+    for name in ("store", "left"):
+        FeatureStore(str(folder / name)).record_index()  # as every run does at its end
     return spec
 
 

@@ -42,16 +42,14 @@ def _kill_again_and_again(
     moments: random.Random,
     verb: str,
     words: list[str],
-    kills: int = _KILLS,
-    within: tuple[float, float] = (3, 22),
 ) -> int:
     """Kill the job at random moments, then let it end. Returns how often it was still there to be killed."""
     killed = 0
-    for _ in range(kills):
+    for _ in range(_KILLS):
         job = Job(folder, verb, *words)
         try:
             # From before the first file is written to after most are.
-            job.process.wait(moments.uniform(*within))
+            job.process.wait(moments.uniform(3, 22))
         except subprocess.TimeoutExpired:
             job.kill()
             killed += 1
@@ -112,11 +110,29 @@ def test_killed_labellings_end_in_the_same_segments_and_keep_no_features(
     assert whole.wait() == 0, whole.said
     seconds = time.monotonic() - begun
     assert_equal_predictions(f"{tmp_path}/whole", f"{tmp_path}/apart")
-    killed = _kill_again_and_again(
-        tmp_path, random.Random(seed), "label", [*words, f"out={root}"], _KILLS_OF_LABEL,
-        within=(seconds / 8, seconds),
-    )  # fmt: skip
-    print(f"label on {root}: killed {killed} times of {_KILLS_OF_LABEL}")
-    assert killed
-    assert_equal_predictions(root, f"{tmp_path}/apart")
-    assert not [file.url for file in storage.list_files(root) if "/extraction/features/" in file.url]
+    moments, killed, folders = random.Random(seed), 0, 0
+    while killed < _KILLS_OF_LABEL:  # each folder takes as many kills as it takes until all is done in it
+        folders += 1
+        out = f"{root}-{folders}"
+        killed += _kill_until_done(tmp_path, moments, [*words, f"out={out}"], (seconds / 8, seconds / 2))
+        assert_equal_predictions(out, f"{tmp_path}/apart")
+        assert not [file.url for file in storage.list_files(out) if "/extraction/features/" in file.url]
+    print(f"label on {root}: killed {killed} times until {folders} folders were done")
+
+
+def _kill_until_done(
+    folder: Path, moments: random.Random, words: list[str], within: tuple[float, float]
+) -> int:
+    """Start the job again and again, killed at random moments, until it ends by itself. Returns the number of kills."""
+    killed = 0
+    while True:
+        job = Job(folder, "label", *words)
+        try:
+            status = job.process.wait(moments.uniform(*within))
+        except subprocess.TimeoutExpired:
+            job.kill()
+            killed += 1
+        else:
+            assert status == 0, job.said[-3000:]
+            assert "Traceback" not in job.said
+            return killed
