@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import torch
 from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
+from random_windows import random_windows
 
 from models.criterion import SetCriterion
 from models.deformable_detr import DeformableDETRConfig
-from models.detection import Target
 from models.detectors import DetectorConfig, build_detector
 from models.dualdetr import DualDETRConfig, DualDETRLossConfig
 
@@ -36,16 +36,11 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     torch.manual_seed(0)
     model = build_detector(config, CHANNELS, CLASSES).to(DEVICE)
     criterion = SetCriterion(DualDETRLossConfig())  # of both
-    features = torch.randn(BATCH, LENGTH, CHANNELS, device=DEVICE)
-    padding = torch.zeros(BATCH, LENGTH, dtype=torch.bool, device=DEVICE)
-    targets = [
-        Target(torch.rand(ACTIONS, 2).sort(dim=1).values, torch.randint(CLASSES, (ACTIONS,)))
-        for _ in range(BATCH)
-    ]
+    windows = random_windows(BATCH, LENGTH, CHANNELS, ACTIONS, CLASSES)
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        criterion(model(features, padding), targets)["total"].backward()
+        criterion(model(windows.features, windows.padding), windows.targets)["total"].backward()
         synchronise()
 
     return step

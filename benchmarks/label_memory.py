@@ -24,7 +24,13 @@ from rich.table import Table
 from pipeline import storage
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
-from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
+from pipeline.detector.checkpoint import (
+    CHECKPOINTS,
+    Progress,
+    checkpoint_name,
+    copy_tensors,
+    write_checkpoint,
+)
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.extraction.stages import describe
 from pipeline.features.recipe import Recipe
@@ -63,14 +69,13 @@ def save_run(folder: str) -> str:
     config = compose_config("train", TrainConfig, words)
     torch.manual_seed(0)
     model = build(config.model, spec.dim, 1, bf16=False)
-    save_checkpoint(
+    write_checkpoint(
         storage.join(folder, CHECKPOINTS, checkpoint_name(1)),
         progress=Progress(1, 1, ()),
         labels=("action",),
         feature_spec=spec,
         config=config.model_dump(mode="json"),
-        model=model,
-        optimiser=build_optimiser(model, OptimiserConfig()),
+        tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
         recipe=Recipe(
             backbone=extraction.backbone, flow=extraction.flow, timeline=extraction.timeline
         ).as_tree(),

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import torch
 from measure import DEVICE, record, synchronise, take_turns
+from random_windows import random_windows
 
 from models.deformable_detr import DeformableDETRConfig
-from models.detection import DetectorOutput, Salience, SetPrediction, Target
+from models.detection import DetectorOutput, Salience, SetPrediction
 from models.detectors import DETECTORS, DetectorConfig, build_criterion, build_detector
 from models.dualdetr import DualDETRConfig
 from models.tp2detr import TP2DETRConfig
@@ -37,22 +38,17 @@ def jobs(config: DetectorConfig, compile_it: bool) -> dict[str, Callable[[], Non
     model = build_detector(config, CHANNELS, CLASSES).to(DEVICE)
     forward = compiled(model) if compile_it else model
     criterion = build_criterion(DETECTORS[config.name].loss())
-    features = torch.randn(BATCH, LENGTH, CHANNELS, device=DEVICE)
-    padding = torch.zeros(BATCH, LENGTH, dtype=torch.bool, device=DEVICE)
-    targets = [
-        Target(torch.rand(ACTIONS, 2).sort(dim=1).values, torch.randint(CLASSES, (ACTIONS,)))
-        for _ in range(BATCH)
-    ]
+    windows = random_windows(BATCH, LENGTH, CHANNELS, ACTIONS, CLASSES)
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        criterion(forward(features, padding), targets)["total"].backward()
+        criterion(forward(windows.features, windows.padding), windows.targets)["total"].backward()
         synchronise()
 
-    found = _apart(forward(features, padding))
+    found = _apart(forward(windows.features, windows.padding))
 
     def loss() -> None:
-        criterion(found, targets)["total"].backward()
+        criterion(found, windows.targets)["total"].backward()
         synchronise()
 
     return {"step": step, "loss": loss}

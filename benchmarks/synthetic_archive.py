@@ -23,7 +23,13 @@ import torch
 from models.deformable_detr import DeformableDETRConfig
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
-from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
+from pipeline.detector.checkpoint import (
+    CHECKPOINTS,
+    Progress,
+    checkpoint_name,
+    copy_tensors,
+    write_checkpoint,
+)
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.recipe import Recipe, record_recipe
 from pipeline.features.schema import FEATURES_SCHEMA, PLAN_SCHEMA, as_plan
@@ -165,14 +171,13 @@ def _write_run(folder: Path, spec: FeatureSpec) -> None:
     words += [f"model.{key}={value}" for key, value in _MODEL.items()]
     torch.manual_seed(0)
     model = build(DeformableDETRConfig(**_MODEL), spec.dim, len(LABELS), bf16=False)
-    save_checkpoint(
+    write_checkpoint(
         str(folder / CHECKPOINTS / checkpoint_name(1)),
         progress=Progress(1, 1, ()),
         labels=LABELS,
         feature_spec=spec,
         config=compose_config("train", TrainConfig, words).model_dump(mode="json"),
-        model=model,
-        optimiser=build_optimiser(model, OptimiserConfig()),
+        tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
     )
 
 

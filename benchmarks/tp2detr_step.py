@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import torch
 from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
+from random_windows import random_windows
 
 from models.deformable_detr import DeformableDETRConfig
-from models.detection import Target
 from models.detectors import DETECTORS, DetectorConfig, build_criterion, build_detector
 from models.tp2detr import TP2DETRConfig
 
@@ -34,16 +34,11 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     torch.manual_seed(0)
     model = build_detector(config, CHANNELS, CLASSES).to(DEVICE)
     criterion = build_criterion(DETECTORS[config.name].loss())
-    features = torch.randn(BATCH, LENGTH, CHANNELS, device=DEVICE)
-    padding = torch.zeros(BATCH, LENGTH, dtype=torch.bool, device=DEVICE)
-    targets = [
-        Target(torch.rand(ACTIONS, 2).sort(dim=1).values, torch.zeros(ACTIONS, dtype=torch.long))
-        for _ in range(BATCH)
-    ]
+    windows = random_windows(BATCH, LENGTH, CHANNELS, ACTIONS, CLASSES)
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        criterion(model(features, padding), targets)["total"].backward()
+        criterion(model(windows.features, windows.padding), windows.targets)["total"].backward()
         synchronise()
 
     return step

@@ -123,29 +123,6 @@ class _Description(_Version):
     recipe: dict[str, Any] | None = None
 
 
-def save_checkpoint(
-    url: str,
-    *,
-    progress: Progress,
-    labels: tuple[str, ...],
-    feature_spec: FeatureSpec,
-    config: dict[str, Any],
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    recipe: dict[str, Any] | None = None,
-) -> None:
-    """Write a checkpoint of `model` as it is now, as `write_checkpoint` does."""
-    write_checkpoint(
-        url,
-        progress=progress,
-        labels=labels,
-        feature_spec=feature_spec,
-        config=config,
-        tensors=copy_tensors(model, optimiser),
-        recipe=recipe,
-    )
-
-
 def copy_tensors(
     model: nn.Module, optimiser: torch.optim.Optimizer, predicts: nn.Module | None = None
 ) -> dict[str, dict[str, Tensor]]:

@@ -7,7 +7,13 @@ import torch
 from pipeline import storage
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
-from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
+from pipeline.detector.checkpoint import (
+    CHECKPOINTS,
+    Progress,
+    checkpoint_name,
+    copy_tensors,
+    write_checkpoint,
+)
 from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.features.extraction.stages import describe
 from pipeline.features.recipe import Recipe
@@ -34,14 +40,13 @@ def save_run(folder: Path, *, with_recipe: bool = True, seed: int = 0, fps: int 
     config = compose_config("train", TrainConfig, words)
     torch.manual_seed(seed)
     model = build(config.model, spec.dim, len(LABELS), bf16=False)
-    save_checkpoint(
+    write_checkpoint(
         storage.join(str(folder), CHECKPOINTS, checkpoint_name(1)),
         progress=Progress(1, 1, ()),
         labels=LABELS,
         feature_spec=spec,
         config=config.model_dump(mode="json"),
-        model=model,
-        optimiser=build_optimiser(model, OptimiserConfig()),
+        tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
         recipe=recipe.as_tree() if with_recipe else None,
     )
     return str(folder)

@@ -19,11 +19,12 @@ from pipeline.detector.checkpoint import (
     TO_RESUME,
     Progress,
     checkpoint_name,
+    copy_tensors,
     copy_to_predict,
     load_optimiser,
     load_weights,
     read_info,
-    save_checkpoint,
+    write_checkpoint,
 )
 from pipeline.detector.checkpoint_search import last_checkpoint, search_checkpoints
 from pipeline.detector.normalisation import NormalisedDetector
@@ -66,14 +67,13 @@ class Trainee:
 
     def save(self, run: str, epoch: int) -> str:
         url = storage.join(run, CHECKPOINTS, checkpoint_name(epoch))
-        save_checkpoint(
+        write_checkpoint(
             url,
             progress=Progress(epoch, 4 * epoch, PROGRESS.history),
             labels=LABELS,
             feature_spec=SPEC,
             config=CONFIG,
-            model=self.model,
-            optimiser=self.optimiser,
+            tensors=copy_tensors(self.model, self.optimiser),
         )
         return url
 

@@ -13,7 +13,7 @@ from models.detectors import DETECTORS
 from models.tp2detr import TP2DETRConfig
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
-from pipeline.detector.checkpoint import Progress, load_optimiser, read_info, save_checkpoint
+from pipeline.detector.checkpoint import Progress, copy_tensors, load_optimiser, read_info, write_checkpoint
 from pipeline.detector.earlier import settings_in_todays_names
 from pipeline.detector.trained import load_trained, settings_of
 from pipeline.errors import InputError
@@ -42,9 +42,9 @@ def save(folder: Path) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimiser.step()
-    save_checkpoint(
+    write_checkpoint(
         str(folder), progress=Progress(1, 1, ()), labels=LABELS, feature_spec=SPEC,
-        config=config.model_dump(mode="json"), model=model, optimiser=optimiser,
+        config=config.model_dump(mode="json"), tensors=copy_tensors(model, optimiser),
     )  # fmt: skip
     return model, optimiser
 

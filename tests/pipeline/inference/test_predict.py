@@ -14,7 +14,14 @@ import torch
 from pipeline import lease, storage
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
-from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, read_info, save_checkpoint
+from pipeline.detector.checkpoint import (
+    CHECKPOINTS,
+    Progress,
+    checkpoint_name,
+    copy_tensors,
+    read_info,
+    write_checkpoint,
+)
 from pipeline.detector.settings import WindowOverride
 from pipeline.detector.trained import check_features, windows_for_prediction
 from pipeline.errors import InputError
@@ -52,14 +59,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]  # fmt: skip
     torch.manual_seed(0)
     model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
-    save_checkpoint(
+    write_checkpoint(
         storage.join(run, CHECKPOINTS, checkpoint_name(1)),
         progress=Progress(1, 1, ()),
         labels=LABELS,
         feature_spec=SPEC,
         config=compose_config("train", TrainConfig, words).model_dump(mode="json"),
-        model=model,
-        optimiser=build_optimiser(model, OptimiserConfig()),
+        tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
     )
     return run
 
@@ -171,10 +177,9 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
     monkeypatch.undo()
     newer = Progress(2, 2, ())
     model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
-    save_checkpoint(
+    write_checkpoint(
         storage.join(run, CHECKPOINTS, checkpoint_name(2)),
-        progress=newer, labels=LABELS, feature_spec=SPEC, config=read_info(copy).config, model=model,
-        optimiser=build_optimiser(model, OptimiserConfig()),
+        progress=newer, labels=LABELS, feature_spec=SPEC, config=read_info(copy).config, tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
     )  # fmt: skip
     with pytest.raises(
         InputError, match=rf"checkpoint_digest was .*; checkpoint={copy} goes on with those, or"

@@ -13,7 +13,13 @@ from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.one_class import FOREGROUND
 from pipeline.compose import compose_config
 from pipeline.detector.build import build
-from pipeline.detector.checkpoint import CHECKPOINTS, Progress, checkpoint_name, save_checkpoint
+from pipeline.detector.checkpoint import (
+    CHECKPOINTS,
+    Progress,
+    checkpoint_name,
+    copy_tensors,
+    write_checkpoint,
+)
 from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.salience import video_salience
 from pipeline.detector.settings import MergeConfig, WindowConfig
@@ -59,10 +65,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         detector = build(settings.model, SPEC.dim, 1, bf16=False)
         target = folder / name / CHECKPOINTS / checkpoint_name(1)
         target.mkdir(parents=True)
-        save_checkpoint(
+        write_checkpoint(
             str(target), progress=Progress(1, 1, ({"epoch": 1},)), labels=(FOREGROUND,), feature_spec=SPEC,
-            config=settings.model_dump(mode="json"), model=detector,
-            optimiser=build_optimiser(detector, settings.optimiser),
+            config=settings.model_dump(mode="json"), tensors=copy_tensors(detector, build_optimiser(detector, settings.optimiser)),
         )  # fmt: skip
     return folder
 
