@@ -62,7 +62,27 @@ class DetectorChoice(Settings):
         return self
 
 
-class PredictConfig(DetectorChoice):
+class FolderWriting(Settings):
+    """What every job that writes a folder of predictions is told of it."""
+
+    results: ResultsConfig = ResultsConfig()
+    merge_over: int = merge_over("folder")
+    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
+    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
+    force: bool = force("folder")
+    ray: RayConfig = RayConfig()
+
+
+class DetectionSettings(Settings):
+    """How a job looks at the features of videos, and what it calls what it finds."""
+
+    windows: WindowOverride = WindowOverride()
+    merge: MergeOverride = MergeOverride()
+    detect: DetectConfig = DetectConfig()
+    naming: NamingOfDetections = NamingOfDetections()
+
+
+class PredictConfig(FolderWriting, DetectionSettings, DetectorChoice):
     """Settings of jobs/predict.py."""
 
     store: StoreUrl = Field(description="URL of the feature store")
@@ -74,19 +94,9 @@ class PredictConfig(DetectorChoice):
         None, description="predict only the videos of this subset of the dataset; null is all of the store"
     )
     dataset: TruthConfig = TruthConfig()
-    windows: WindowOverride = WindowOverride()
-    merge: MergeOverride = MergeOverride()
-    detect: DetectConfig = DetectConfig()
-    naming: NamingOfDetections = NamingOfDetections()
-    results: ResultsConfig = ResultsConfig()
-    merge_over: int = merge_over("folder")
     allow_feature_mismatch: bool = Field(
         False, description="predict even from features unlike those that the run was trained on"
     )
-    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
-    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
-    force: bool = force("folder")
-    ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
     def _chooses_by_one_thing(self) -> Self:
@@ -97,7 +107,7 @@ class PredictConfig(DetectorChoice):
         return self
 
 
-class NameConfig(Settings):
+class NameConfig(FolderWriting):
     """Settings of jobs/name.py."""
 
     predictions: PredictionsUrl = Field(description="URL of the folder that predict wrote")
@@ -111,12 +121,6 @@ class NameConfig(Settings):
     )
     top: PositiveInt = Field(50, description="segments that a query tells, the most alike")
     actors: VideoActors = VideoActors()
-    results: ResultsConfig = ResultsConfig()
-    merge_over: int = merge_over("folder")
-    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
-    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
-    force: bool = force("folder")
-    ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:

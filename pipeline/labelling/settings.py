@@ -3,24 +3,17 @@
 import posixpath
 from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
-from pipeline.cluster.settings import RayConfig
-from pipeline.detector.settings import MergeOverride, WindowOverride
-from pipeline.features.extraction.settings import DecodeConfig, EmbedConfig
+from pipeline.features.extraction.settings import StageWork
 from pipeline.features.settings import FlowResources
-from pipeline.inference.settings import BackboneWeights, DetectConfig, FlowWeights
-from pipeline.naming.settings import NamingOfDetections
-from pipeline.segments.settings import ResultsConfig
+from pipeline.inference.settings import BackboneWeights, DetectionSettings, FlowWeights, FolderWriting
 from pipeline.settings import (
     ManyRunUrls,
     OptionalCheckpointUrl,
     OptionalOutputFolder,
     OutputFolder,
-    Settings,
     VideosUrl,
-    force,
-    merge_over,
 )
 
 
@@ -28,7 +21,7 @@ class FlowHere(FlowResources, FlowWeights):
     """Optical flow, for runs whose features see it: where its weights lie now, and its resources."""
 
 
-class LabelConfig(Settings):
+class LabelConfig(FolderWriting, DetectionSettings, StageWork):
     """Settings of jobs/label.py."""
 
     videos: VideosUrl = Field(description="folder, glob, or Parquet/CSV/JSONL manifest with video_id, uri")
@@ -49,25 +42,10 @@ class LabelConfig(Settings):
     )
     backbone: BackboneWeights = BackboneWeights()
     flow: FlowHere = FlowHere()
-    chunk_frames: PositiveInt = Field(
-        512, description="sampled frames in a chunk, the unit of work and of retry"
-    )
-    decode: DecodeConfig = DecodeConfig()
-    embed: EmbedConfig = EmbedConfig()
     shard_mb: PositiveFloat = Field(128.0, description="aim for feature files of this many MiB")
-    windows: WindowOverride = WindowOverride()
-    merge: MergeOverride = MergeOverride()
-    detect: DetectConfig = DetectConfig()
-    naming: NamingOfDetections = NamingOfDetections()
-    results: ResultsConfig = ResultsConfig()
-    merge_over: int = merge_over("folder")
     moved: bool = Field(
         False, description="let files that were labelled or extracted be elsewhere, if they are unchanged"
     )
-    retry_failed: bool = Field(False, description="try videos again that an earlier run of the command lost")
-    allow_failures: bool = Field(False, description="exit with 0 even when videos failed")
-    force: bool = force("folder")
-    ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")
     def _names_detectors(self) -> Self:

@@ -78,3 +78,39 @@ def test_kueue_reserves_what_the_jobs_ask_for() -> None:
         verb, config = job_settings(documents, job)
         if verb == "train":
             assert config.workers * config.gpus_per_worker <= pools["gpu-train"]["replicas"]
+
+
+def test_every_job_of_the_laptop_fits_a_laptop() -> None:
+    """With all of its pods at once: head, autoscaler, submitter, the store, and each pool at its largest."""
+    documents = rendered("overlays/kind")
+    (store,) = named(documents, "Deployment", "object-store")["spec"]["template"]["spec"]["containers"]
+    for job in of_kind(documents, "RayJob"):
+        cluster = job["spec"]["rayClusterSpec"]
+        (head,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+        (submitter,) = job["spec"]["submitterPodTemplate"]["spec"]["containers"]
+        held = [
+            store["resources"],
+            head["resources"],
+            submitter["resources"],
+            cluster["autoscalerOptions"]["resources"],
+        ]
+        for pool in groups(cluster).values():
+            (worker,) = pool["template"]["spec"]["containers"]
+            held += [worker["resources"]] * pool["maxReplicas"]
+        # Kubernetes itself takes about one of the ten CPUs.
+        assert sum(int(each["requests"]["cpu"]) for each in held) <= 9, job["metadata"]["name"]
+        assert sum(int(each["requests"]["memory"].removesuffix("Gi")) for each in held) <= 16
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_graph_has_a_slot_for_each_of_its_stages(name: str) -> None:
+    """Reading, decoding, actors and writing wait for each other; with fewer than four slots it may be for ever."""
+    for job in of_kind(rendered(name), "RayJob"):
+        if job["metadata"]["name"] == "raytad-train":
+            continue
+        pools = groups(job["spec"]["rayClusterSpec"]).values()
+        cpus = [
+            pool["maxReplicas"] * int(pool["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"])
+            for pool in pools
+        ]
+        assert sum(cpus) >= 4, job["metadata"]["name"]

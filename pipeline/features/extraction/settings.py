@@ -37,17 +37,22 @@ class EmbedConfig(ActorPool):
     chunks_per_batch: PositiveInt = Field(2, description="chunks whose frames share batches")
 
 
-class StagesConfig(Settings):
-    """How videos become features, whatever comes of these."""
+class StageWork(Settings):
+    """How the work of making features is cut and placed, which does not change them."""
 
-    backbone: BackboneConfig = BackboneConfig()
-    timeline: TimelineConfig = TimelineConfig()
     chunk_frames: PositiveInt = Field(
         512, description="sampled frames in a chunk, the unit of work and of retry"
     )
     decode: DecodeConfig = DecodeConfig()
-    flow: FlowConfig = FlowConfig()
     embed: EmbedConfig = EmbedConfig()
+
+
+class StagesConfig(StageWork):
+    """How videos become features, whatever comes of these."""
+
+    backbone: BackboneConfig = BackboneConfig()
+    timeline: TimelineConfig = TimelineConfig()
+    flow: FlowConfig = FlowConfig()
 
     @model_validator(mode="after")
     def _sampling_is_possible(self) -> Self:

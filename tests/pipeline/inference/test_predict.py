@@ -179,7 +179,8 @@ def test_a_training_that_goes_on_takes_no_checkpoint_away(
     model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
     write_checkpoint(
         storage.join(run, CHECKPOINTS, checkpoint_name(2)),
-        progress=newer, labels=LABELS, feature_spec=SPEC, config=read_info(copy).config, tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
+        progress=newer, labels=LABELS, feature_spec=SPEC, config=read_info(copy).config,
+        tensors=copy_tensors(model, build_optimiser(model, OptimiserConfig())),
     )  # fmt: skip
     with pytest.raises(
         InputError, match=rf"checkpoint_digest was .*; checkpoint={copy} goes on with those, or"

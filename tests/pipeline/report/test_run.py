@@ -67,7 +67,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target.mkdir(parents=True)
         write_checkpoint(
             str(target), progress=Progress(1, 1, ({"epoch": 1},)), labels=(FOREGROUND,), feature_spec=SPEC,
-            config=settings.model_dump(mode="json"), tensors=copy_tensors(detector, build_optimiser(detector, settings.optimiser)),
+            config=settings.model_dump(mode="json"),
+            tensors=copy_tensors(detector, build_optimiser(detector, settings.optimiser)),
         )  # fmt: skip
     return folder
 
