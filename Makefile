@@ -36,7 +36,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP)
-	set -e; for script in $(filter-out benchmarks/measure.py benchmarks/learning.py benchmarks/zero_shot.py benchmarks/synthetic_archive.py benchmarks/random_windows.py,$(wildcard benchmarks/*.py)); do \
+	set -e; for script in $(filter-out benchmarks/measure.py benchmarks/learning.py benchmarks/zero_shot.py benchmarks/synthetic_archive.py benchmarks/random_windows.py benchmarks/scale_steps.py,$(wildcard benchmarks/*.py)); do \
 	    echo "== $$script"; $(BIN)/python $$script; done
 
 clean:

@@ -15,14 +15,13 @@ import logging
 import math
 import multiprocessing
 import os
-import pickle
 import re
 import shutil
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from typing import Any
 
 from extract_memory import family
 from measure import record
+from scale_steps import STEPS, memory_mib
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the tests are, which know how to serve S3
 
@@ -38,176 +38,8 @@ from tests.s3_server import NUM_PORTS, environment, free_ports, serving
 SIZES = (1_000, 10_000)
 PLACES = ("local", "s3")
 _SECONDS_BETWEEN_LOOKS = 0.3
-_RAY = ["ray.cpus=4", "ray.object_store_mb=200"]
-_DATASET = ["dataset.train_subset=all", "dataset.test_subset=all"]
 _COUNTED = {"requests": "SeaweedFS_s3_request_total", "sent": "SeaweedFS_s3_bucket_traffic_sent_bytes_total"}
 _RECEIVED = "SeaweedFS_s3_bucket_traffic_received_bytes_total"
-
-Work = Callable[[], Any]
-
-
-def open_store(at: str) -> Work:
-    from pipeline.features.store import FeatureStore
-
-    return lambda: FeatureStore(f"{at}/store")
-
-
-def index(at: str) -> Work:
-    from pipeline.features.store import FeatureStore
-
-    store = FeatureStore(f"{at}/store")
-    return lambda: store.index()
-
-
-def plan(at: str) -> Work:
-    from pipeline.features.extraction.planning import plan_store
-    from pipeline.features.sources import list_videos
-    from pipeline.features.store import FeatureStore
-
-    store = FeatureStore(f"{at}/store")
-    return lambda: plan_store(store, list_videos(f"{at}/videos.jsonl"), 512)
-
-
-def extract_nothing(at: str) -> Work:
-    from synthetic_archive import TIMELINE
-
-    from pipeline.compose import compose_config
-    from pipeline.features.extraction.run import extract
-    from pipeline.features.extraction.settings import ExtractConfig
-
-    words = [f"videos={at}/videos.jsonl", f"store={at}/store", "backbone=tiny", *TIMELINE, *_RAY]
-    config = compose_config("extract", ExtractConfig, words)
-    return lambda: extract(config)
-
-
-def extract_last_percent(at: str) -> Work:
-    """Without decoding: what lies around it, from the store as it is to its rows."""
-    import numpy as np
-    import pyarrow as pa
-    from synthetic_archive import DIM, SNIPPETS
-
-    from pipeline.cluster.runtime import connect
-    from pipeline.cluster.settings import RayConfig
-    from pipeline.features.schema import CHUNK_SCHEMA, FEATURES_SCHEMA
-    from pipeline.features.store import FeatureStore
-    from pipeline.features.writing import write_features
-
-    store, schema = FeatureStore(f"{at}/left"), FEATURES_SCHEMA
-
-    def filled(rows: pa.Table) -> pa.Table:
-        vectors = np.full(SNIPPETS * DIM, 1, np.float16).tobytes()
-        made = {"dim": DIM, "features": vectors, "error": None}
-        columns = [rows[name] for name in CHUNK_SCHEMA.names]
-        columns += [
-            pa.array([value] * rows.num_rows, schema.field(name).type) for name, value in made.items()
-        ]
-        return pa.table(columns, schema=schema)
-
-    connect(RayConfig(cpus=4, object_store_mb=200))
-    return lambda: write_features(
-        store,
-        lambda plan_rows, tally: plan_rows.map_batches(filled, batch_format="pyarrow", batch_size=None),
-        chunk_snippets=SNIPPETS,
-        shard_mb=128,
-        rows_per_task=4,
-        pending=store.pending(),
-        retry_failed=False,
-    )
-
-
-def import_published(at: str) -> Work:
-    from synthetic_archive import TIMELINE
-
-    from pipeline.compose import compose_config
-    from pipeline.features.published.importing import import_features
-    from pipeline.features.published.settings import ImportFeaturesConfig
-
-    words = [f"source={at}/npy", f"store={at}/imported", "name=ones", r"id_pattern=.*$", *TIMELINE, *_RAY]
-    config = compose_config("import_features", ImportFeaturesConfig, words)
-    return lambda: import_features(config)
-
-
-def predict_all(at: str) -> Work:
-    from pipeline.compose import compose_config
-    from pipeline.inference.predict import predict
-    from pipeline.inference.settings import PredictConfig
-
-    words = [f"run={at}/run", f"store={at}/store", f"out={at}/found", "detect.videos_per_task=64", *_RAY]
-    config = compose_config("predict", PredictConfig, words)
-    return lambda: predict(config)
-
-
-def write_segments(at: str) -> Work:
-    return _prediction_folder(f"{at}/predicted").write_segments
-
-
-def write_one_more(at: str) -> Work:
-    """One new file of one video beside all that is flattened already."""
-    import pyarrow as pa
-
-    from pipeline import parquet
-    from pipeline.segments.schema import PREDICTIONS_SCHEMA
-
-    folder = _prediction_folder(f"{at}/predicted")
-    folder.write_segments()
-    row = pa.Table.from_pylist([{"video_id": "new", "segments": [], "error": None}], PREDICTIONS_SCHEMA)
-    parquet.write_table(f"{at}/predicted/predictions/new-000000.parquet", row)
-    return folder.write_segments
-
-
-def plan_training(at: str) -> Work:
-    """What the driver does before its workers start, the sending of it included."""
-    from pipeline.compose import compose_config
-    from pipeline.features.store import FeatureStore
-    from pipeline.training.plan import make_plan
-    from pipeline.training.settings import TrainConfig
-
-    words = [f"run={at}/trained", f"store={at}/store", f"dataset.annotations={at}/train.json", *_DATASET]
-    config = compose_config("train", TrainConfig, [*words, "model=dualdetr_tiny", "windows.length=8"])
-    return lambda: pickle.dumps(make_plan(config, FeatureStore(config.store)))
-
-
-def det_map(at: str) -> Work:
-    return _evaluation(at, "det_map", "best_f1", "ar_at_an", "recall_by_length")
-
-
-def seg_map(at: str) -> Work:
-    return _evaluation(at, "seg_map", "det_map")
-
-
-STEPS: dict[str, Callable[[str], Work]] = {
-    "open": open_store,
-    "index": index,
-    "plan": plan,
-    "extract_nothing": extract_nothing,
-    "extract_last_percent": extract_last_percent,
-    "import": import_published,
-    "predict": predict_all,
-    "write_segments": write_segments,
-    "write_one_more": write_one_more,
-    "plan_training": plan_training,
-    "det_map": det_map,
-    "seg_map": seg_map,
-}
-
-
-def _prediction_folder(url: str) -> Any:
-    """A folder of predict's, which gets a provenance that fits nothing else."""
-    from pipeline.detector.settings import MergeConfig
-    from pipeline.inference.output import PredictionFolder, Provenance
-
-    return PredictionFolder(url, Provenance("c", "0", "0", 8, 8, MergeConfig()))
-
-
-def _evaluation(at: str, *metrics: str) -> Work:
-    from pipeline.compose import compose_config
-    from pipeline.evaluation.evaluate import evaluate
-    from pipeline.evaluation.settings import EvaluateConfig
-
-    words = [f"predictions={at}/flat", f"dataset.annotations={at}/truth.json", *_DATASET, f"out={at}/metrics"]
-    words += [f"metrics=[{','.join(metrics)}]", "protocol=multithumos"]
-    config = compose_config("evaluate", EvaluateConfig, words)
-    return lambda: evaluate(config)
 
 
 @dataclass(frozen=True)
@@ -254,24 +86,16 @@ def _figures(step: str, at: str, metrics_port: int | None) -> dict[str, Any]:
     work = STEPS[step](at)
     storage.exists(at)  # so that no step pays for the first connection
     before = asked(metrics_port) if metrics_port else None
-    memory = _memory("VmRSS")
+    memory = memory_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     wall, cpu = time.monotonic(), time.process_time()
-    work()
+    result = work()
     row = {"cpu_s": time.process_time() - cpu, "wall_s": time.monotonic() - wall}
-    row["peak_mib"] = _memory("VmHWM") - memory
+    row |= result if isinstance(result, dict) else {}
+    row["peak_mib"] = memory_mib("VmHWM") - memory
     if before is not None:
         row |= vars(asked(metrics_port) - before)
     return row
-
-
-def _memory(name: str, pid: int | str = "self") -> float:
-    """MiB of `VmRSS`, what a process has, or `VmHWM`, the most that it had; 0 of one that is gone."""
-    try:
-        found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except OSError:
-        return 0.0
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def measured(step: str, at: str, metrics_port: int | None) -> dict[str, Any]:
@@ -290,7 +114,7 @@ def measured(step: str, at: str, metrics_port: int | None) -> dict[str, Any]:
         except EOFError:
             break
         workers = [pid for pid in family(process.pid) if _name(pid).startswith("ray::")]
-        largest = max([largest, *(_memory("VmHWM", pid) for pid in workers)])
+        largest = max([largest, *(memory_mib("VmHWM", pid) for pid in workers)])
     process.join()
     return (row or {"failed": "the process died"}) | ({"worker_mib": largest} if largest else {})
 

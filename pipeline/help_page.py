@@ -13,7 +13,7 @@ from rich.text import Text
 from pipeline.compose import compose_values, group_options, preset_groups
 from pipeline.keys import choices_of, described_keys
 
-_Row = tuple[str, str | Text, str]
+KeyRow = tuple[str, str | Text, str]
 
 
 class Described(Protocol):
@@ -38,12 +38,7 @@ def show_help(job: Described, console: Console, presets: Sequence[str], command:
 
     Raises InputError where there is no such preset.
     """
-    values = compose_values(job.name, job.config_type, presets)
-    rows = {group: _preset(group) for group in preset_groups(job.name)} | {
-        leaf: (leaf, default, _meaning(field))
-        for key, field in described_keys(job.config_type, values)
-        for leaf, default in _leaves(key, values)
-    }
+    rows = key_rows(job, presets)
     required = [key for key, (_, default, _) in rows.items() if isinstance(default, Text)]
     first = list(dict.fromkeys([*required, *job.often]))
     console.print(Text.assemble((command, "bold"), " key=value ..."))
@@ -54,7 +49,20 @@ def show_help(job: Described, console: Console, presets: Sequence[str], command:
     console.print("", _table("everything else", (row for key, row in rows.items() if key not in first)))
 
 
-def _table(heading: str, rows: Iterable[_Row]) -> Table:
+def key_rows(job: Described, presets: Sequence[str]) -> dict[str, KeyRow]:
+    """Each key of a job: itself, its default as `presets` choose it (a `Text` where it has none), and its meaning.
+
+    Raises InputError where there is no such preset.
+    """
+    values = compose_values(job.name, job.config_type, presets)
+    return {group: _preset(group) for group in preset_groups(job.name)} | {
+        leaf: (leaf, default, _meaning(field))
+        for key, field in described_keys(job.config_type, values)
+        for leaf, default in _leaves(key, values)
+    }
+
+
+def _table(heading: str, rows: Iterable[KeyRow]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in (heading, "default", "meaning"):
         table.add_column(column, overflow="fold")
@@ -63,7 +71,7 @@ def _table(heading: str, rows: Iterable[_Row]) -> Table:
     return table
 
 
-def _preset(group: str) -> _Row:
+def _preset(group: str) -> KeyRow:
     return f"{group}=", "", f"a preset: {', '.join(group_options(group))}"
 
 

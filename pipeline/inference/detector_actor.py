@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import torch
 
+from pipeline.cluster.device import given_device
 from pipeline.cluster.tally import Tally
 from pipeline.detector.detect import detect_videos
 from pipeline.detector.feature_cache import FeatureCache
@@ -35,7 +36,7 @@ class DetectorActor:
         """Load the checkpoint at URL `checkpoint`, and open the store at URL `store`; `tally` gets what is done."""
         be_patient()
         torch.set_num_threads(max(1, int(config.cpus)))
-        self.device = torch.device("cuda" if config.gpus else "cpu")
+        self.device = given_device()
         self.trained = load_trained(checkpoint, self.device)
         self.store = FeatureStore(store)
         self.windows = windows

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pipeline.cluster.device import given_device
 from pipeline.detector.checkpoint import CheckpointInfo
 from pipeline.detector.detect import detect_videos
 from pipeline.detector.feature_cache import FeatureCache
@@ -83,7 +84,7 @@ class VideoDetector:
         Raises InputError where there is none, or the settings do not fit it.
         """
         info = find_checkpoint(run, checkpoint)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = given_device()
         trained = load_trained(info.url, device)
         return cls(
             trained,

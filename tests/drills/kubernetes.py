@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.k8s.rendering import Document, groups, named, rendered
 from tests.s3_server import free_ports
 
 _BIN = Path(sys.executable).parent
+_INFER = "{raytad.io/pool:gpu-infer}"
 _DRAIN = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
 
 
@@ -51,8 +53,8 @@ class Cluster:
         )  # fmt: skip
         self._until(lambda: self.ray("job", "list").returncode == 0, "the head answers")
 
-    def add(self, pool: str, cpus: int) -> "subprocess.Popen[bytes]":
-        """Another node of a pool; it drains for a tenth of what the manifest gives it."""
+    def add(self, pool: str, cpus: int, gpus: int = 0) -> "subprocess.Popen[bytes]":
+        """Another node of a pool, its GPUs made up; it drains for a tenth of what the manifest gives it."""
         group = groups(named(self.documents, "RayCluster", "raytad")["spec"])[pool]
         (container,) = group["template"]["spec"]["containers"]
         labels = ",".join(f"{name}={value}" for name, value in group["labels"].items())
@@ -60,7 +62,7 @@ class Cluster:
         before = self.alive()
         process = self._start(
             pool,
-            f"--address=127.0.0.1:{self.gcs} --num-cpus={cpus} --labels={labels}",
+            f"--address=127.0.0.1:{self.gcs} --num-cpus={cpus} --num-gpus={gpus} --labels={labels}",
             str(int(seconds) // 10),
         )
         # One after the other: nodes that start at once on one machine take each other's sockets.
@@ -100,18 +102,21 @@ class Cluster:
             return []  # where there is none it says so in words
         return json.loads(done.stdout[done.stdout.index("[") :])
 
-    def submit(self, part: str) -> "subprocess.Popen[str]":
-        """What the submitter of a RayJob does."""
+    def submit(self, part: str, changes: Mapping[str, str]) -> "subprocess.Popen[str]":
+        """What the submitter of a RayJob does, with these changes to its words."""
         words = submitted_words(named(self.documents, "RayJob", f"raytad-{part}"))
+        for old, new in changes.items():
+            assert any(old in word for word in words), f"{part}: {old} is not in {words}"
+            words = [word.replace(old, new) for word in words]
         return subprocess.Popen(
             [str(_BIN / "ray"), "job", "submit", "--address", f"http://127.0.0.1:{self.dashboard}", "--", *words],
             env={name: value for name, value in self.environment.items() if name != "RAYTAD_DATA"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
         )  # fmt: skip
 
-    def run(self, part: str) -> str:
+    def run(self, part: str, changes: Mapping[str, str] = MappingProxyType({})) -> str:
         """Submit a job and wait for it."""
-        process = self.submit(part)
+        process = self.submit(part, changes)
         said, _ = process.communicate(timeout=1500)
         assert process.returncode == 0, said[-4000:]
         return said
@@ -159,8 +164,8 @@ def test_the_jobs_run_where_they_belong_and_outlive_a_node(cluster: Cluster) -> 
 
     leaving = cluster.add("cpu-decode", 2)
     cluster.add("cpu-decode", 2)
-    cluster.add("gpu-infer", 2)
-    extraction = cluster.submit("extract")
+    cluster.add("gpu-infer", 2, gpus=1)
+    extraction = cluster.submit("extract", {})
     deadline = time.monotonic() + 300
     while not any(task["state"] == "FINISHED" for task in decoding(cluster)):
         assert time.monotonic() < deadline, "nothing was decoded in five minutes"
@@ -182,9 +187,14 @@ def test_the_jobs_run_where_they_belong_and_outlive_a_node(cluster: Cluster) -> 
     cluster.add("gpu-train", 1)
     cluster.run("train")
     assert actor_pools(cluster, "RayTrainWorker") == {"gpu-train"}
-    cluster.run("predict")
+    # Where a stage asks for a GPU it needs no label, and the others leave the GPU nodes alone.
+    cluster.run("predict", {f"detect.labels={_INFER}": "detect.gpus=1"})
     assert actor_pools(cluster, "DetectorActor") == {"gpu-infer"}
-    cluster.run("label")
+    on_gpu = {f"{stage}.labels={_INFER}": f"{stage}.gpus=0.5" for stage in ("embed", "detect")}
+    cluster.run("label", on_gpu | {"store=${RAYTAD_DATA}/store": "store=${RAYTAD_DATA}/another"})
+    assert actor_pools(cluster, "ChunkEmbedder") == actor_pools(cluster, "DetectorActor") == {"gpu-infer"}
+    pools = cluster.pools()
+    assert {pools[task["node_id"]] for task in decoding(cluster) if task["node_id"]} == {"cpu-decode"}
     predicted, labelled = (segments(f"{data}/{out}") for out in ("predictions", "labels"))
     assert predicted
     assert predicted == labelled

@@ -7,6 +7,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from pipeline.cluster.device import given_device
 from pipeline.cluster.tally import Tally
 from pipeline.errors import InputError
 from pipeline.failures import FailureKind, join_error
@@ -39,8 +40,7 @@ class ChunkEmbedder:
                 f"backbone.weights={config.weights}: this node's weights have digest {backbone.weights}, "
                 f"the store's {spec.weights}; give every node the same weights"
             )
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.encode = SnippetEncoder(config, backbone, device)
+        self.encode = SnippetEncoder(config, backbone, given_device())
         self.inputs = backbone.inputs
         self.spec = spec
         self.tally = tally

@@ -1,10 +1,10 @@
 """RAFT optical flow (Teed and Deng, ECCV 2020) by torchvision, on a GPU or a CPU."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.cluster.device import given_device
 from pipeline.errors import InputError
 from pipeline.features.batches import FixedBatches
 from pipeline.features.flow.scaling import scale_flow
@@ -24,7 +24,7 @@ class RAFTFlow:
     """A RAFT network on this process's device; computes what `TVL1Flow` computes."""
 
     def __init__(self, config: FlowConfig, crop: int) -> None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = given_device()
         network = load_raft(config)
         self.weights = parameter_digest(network)
         pairs = _ScaledPairs(network, config.updates, crop, config.rounding)
