@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,7 @@ def hold_plan(at: str) -> Work:
         del kept
         return growth
 
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no worker finds this folder's modules
     return lambda: {"held_mib": ray.get(held.remote())}
 
 

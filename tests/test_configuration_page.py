@@ -41,7 +41,8 @@ def page() -> str:
             for key, row in keys.items()
             if key not in everywhere and not key.startswith(("model.", "loss."))
         ]
-        common = [f"`{key}`" for key in keys if key in everywhere]
+        groups = [re.sub(r"\..*", ".*", key) for key in keys if key in everywhere]
+        common = [f"`{group}`" for group in dict.fromkeys(groups)]
         more = f"\nAnd of those above: {', '.join(common)}.\n" if common else ""
         parts.append(_section(f"`{verb}`", own) + more)
     parts += [_section(f"`train` with `model={name}`", _hyperparameters(name)) for name in DETECTORS]
