@@ -49,7 +49,6 @@ from pipeline.training.plan import make_plan
 from pipeline.training.settings import TrainConfig
 
 DIM, STRIDE = 128, 8
-NOISE = 0.4  # of each number of a snippet
 SHARED, OWN = 1.0, 1.0  # how long the shared direction and a class's prototype are in an action's snippets
 DRIFT, DRIFT_SECONDS, DRIFT_DIM = 0.5, 4.0, 16
 LOGIT_SCALE = 100.0  # CLIP's
@@ -71,7 +70,7 @@ def drift(random: np.random.Generator, snippets: int, seconds: float) -> NDArray
     return found
 
 
-def render(folder: Path, annotations: Path, seed: int) -> dict[str, NDArray[np.float64]]:
+def render(folder: Path, annotations: Path, seed: int, noise: float) -> dict[str, NDArray[np.float64]]:
     """Features of all videos in a folder, as learning.py reads them, and the prototypes by class."""
     content = json.loads(annotations.read_text())
     random = np.random.default_rng(seed)
@@ -85,7 +84,7 @@ def render(folder: Path, annotations: Path, seed: int) -> dict[str, NDArray[np.f
         count = int(video["duration"] / seconds)
         if not count:
             continue
-        features = NOISE * random.standard_normal((count, DIM))
+        features = noise * random.standard_normal((count, DIM))
         features += DRIFT * drift(random, count, seconds) @ mixing
         middles = (np.arange(count) + 0.5) * seconds
         for action in video["annotations"]:
@@ -137,11 +136,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=50, help="optimiser steps in an epoch")
     parser.add_argument("--seed", type=int, default=0, help="of the features and of the training")
+    parser.add_argument("--noise", type=float, default=0.4, help="deviation of each number of a snippet")
+    parser.add_argument("--name", default="zero_shot", help="of the file in results/")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        prototypes = render(Path(place), given.annotations, given.seed)
+        prototypes = render(Path(place), given.annotations, given.seed, given.noise)
         rows = [one_split(Path(place), prototypes, split, given) for split in given.split]
-    record("zero_shot", rows)
+    record(given.name, rows)
 
 
 def one_split(
@@ -214,6 +215,7 @@ def one_split(
         "oracle": det_map(named(of_truth), names),
         "chance": float(np.mean([det_map(with_names, labels) for labels in rotations])),
         "features_dim": DIM,
+        "noise": given.noise,
         "seed": given.seed,
         "trained_on": str(DEVICE),
     }

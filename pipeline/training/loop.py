@@ -218,6 +218,7 @@ class TrainingProcess:
         return means | {
             "lr": optimiser.lr * factor,
             "windows": len(self.plan.windows),
+            "workers": self.workers.size,
             "windows_per_second": learnt / clock.seconds,
             "waiting": waited,
         }

@@ -3,6 +3,7 @@
 Run by `make drill`; takes minutes.
 """
 
+import itertools
 import json
 import logging
 import os
@@ -108,6 +109,8 @@ def test_a_run_that_loses_one_of_two_workers_ends_like_one_that_kept_both(
     print(change, said)
     logging.info(told)
     assert "gone" in [row[0] for row in said]
+    sizes = [int(row["workers"]) for row in history(changed)]
+    assert [size for size, _ in itertools.groupby(sizes)] == [2, 1, 2], sizes
     for one, other in zip(history(changed), history(kept), strict=True):
         assert one["total"] == pytest.approx(other["total"], rel=1e-3), one["epoch"]
     weights, straight = (
