@@ -7,6 +7,7 @@ from pipeline.demo.archive import rendered_files
 from pipeline.errors import InputError
 
 VIDEOS, STORE, RUN, PREDICTIONS, PICTURE = "videos", "store", "run", "predictions", "timelines.png"
+NEW, LABELLED = "new", "labelled"  # a video that no job has seen, and what is found in it
 
 
 def claim(out: Path) -> None:
@@ -29,12 +30,12 @@ def clear(out: Path) -> None:
     Raises InputError as `claim` does.
     """
     claim(out)
-    for name in (PICTURE, PREDICTIONS, RUN, STORE):
+    for name in (PICTURE, LABELLED, PREDICTIONS, RUN, STORE):
         storage.remove(str(out / name))
     # The archive goes last and its recipe very last: by it an interrupted deletion is known as a demo's.
-    for path in rendered_files(out / VIDEOS):
+    for path in (*rendered_files(out / NEW), *rendered_files(out / VIDEOS)):
         path.unlink()
-    for folder in (out / VIDEOS, out):
+    for folder in (out / NEW, out / VIDEOS, out):
         if _is_empty(folder):
             folder.rmdir()
 

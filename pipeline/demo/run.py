@@ -1,4 +1,4 @@
-"""The whole path on a small archive: render, extract, train, predict, evaluate, look."""
+"""The whole path on a small archive: render, extract, train, predict, evaluate, label, look."""
 
 import shlex
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from pipeline.annotations.read import read_subset
 from pipeline.cluster.runtime import connect
 from pipeline.compose import compose_config
 from pipeline.demo.archive import render_archive, rendered_files
-from pipeline.demo.folder import PICTURE, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
+from pipeline.demo.folder import LABELLED, NEW, PICTURE, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
 from pipeline.demo.settings import DemoConfig
 from pipeline.demo.timetable import plan_archive
 from pipeline.errors import InputError
@@ -24,6 +24,8 @@ from pipeline.features.extraction.settings import ExtractConfig
 from pipeline.inference.derived import discard_outdated
 from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
+from pipeline.labelling.run import label
+from pipeline.labelling.settings import LabelConfig
 from pipeline.report.shown import shown_threshold
 from pipeline.report.style import png
 from pipeline.report.timelines import timelines_figure
@@ -47,11 +49,13 @@ def demo(config: DemoConfig) -> Summary:
     (clear if config.fresh else claim)(Path(local))
     console = terminal()
     only_warnings()
-    videos, store, run, predictions = (
-        storage.join(config.out, name) for name in (VIDEOS, STORE, RUN, PREDICTIONS)
+    videos, new, store, run, predictions, labelled = (
+        storage.join(config.out, name) for name in (VIDEOS, NEW, STORE, RUN, PREDICTIONS, LABELLED)
     )
     console.rule(f"render {config.train_videos} training and {config.test_videos} test videos")
-    specs = plan_archive(seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos)
+    *specs, unseen = plan_archive(
+        seed=config.seed, train_videos=config.train_videos, test_videos=config.test_videos + 1
+    )
     annotations = render_archive(Path(videos), specs)
     count = config.train_videos + config.test_videos
     if config.archive_to is not None:
@@ -65,8 +69,12 @@ def demo(config: DemoConfig) -> Summary:
     _step(console, extract, ExtractConfig, [f"videos={videos}", *features, "backbone=demo"])
     _step(console, train, TrainConfig, ["experiment=demo", *truth, *features, f"run={run}", *config.words])
     discard_outdated(predictions, run)
+    if discard_outdated(labelled, run):
+        storage.remove(labelled)
     _step(console, predict, PredictConfig, [f"run={run}", *features, f"out={predictions}"])
     evaluation = _step(console, evaluate, EvaluateConfig, [f"predictions={predictions}", *truth])
+    render_archive(Path(new), [unseen])
+    _step(console, label, LabelConfig, [f"videos={new}", f"run={run}", f"out={labelled}"])
     picture = storage.join(config.out, PICTURE)
     _draw(predictions, truth, picture)
     return Summary(
@@ -78,6 +86,7 @@ def demo(config: DemoConfig) -> Summary:
             "videos": videos,
             "segments": storage.join(predictions, "segments"),
             "picture": picture,
+            "the new video's segments": storage.join(labelled, "results", f"{unseen.video_id}.vtt"),
             "TensorBoard": f"tensorboard --logdir {shlex.quote(run)}",
         },
         figures=evaluation.figures,

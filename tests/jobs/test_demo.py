@@ -33,6 +33,9 @@ def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(
     results = out / "predictions" / "results"
     assert {path.stem for path in results.glob("*.vtt")} == set(truth["database"])
     assert (out / "timelines.png").read_bytes().startswith(b"\x89PNG")
+    (unseen,) = (out / "labelled" / "results").glob("*.vtt")
+    assert unseen.stem not in truth["database"]
+    assert (out / "new" / f"{unseen.stem}.mp4").exists()
 
     # Run again, it extracts nothing again; trained further, it predicts anew.
     further = run_job("demo", *(word.replace("optimiser.epochs=2", "optimiser.epochs=3") for word in words))
@@ -40,4 +43,5 @@ def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(
     assert "0 of them to do" in further.stderr
     assert json.loads((out / "run" / "metrics.json").read_text())["epochs"] == 3
     digest = json.loads((out / "run" / "metrics.json").read_text())["checkpoint_digest"]
-    assert json.loads((out / "predictions" / "provenance.json").read_text())["checkpoint_digest"] == digest
+    for folder in ("predictions", "labelled"):
+        assert json.loads((out / folder / "provenance.json").read_text())["checkpoint_digest"] == digest
