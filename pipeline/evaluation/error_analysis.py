@@ -1,8 +1,8 @@
 """What a detector's errors are: each prediction's kind, and the true instances it missed (DETAD, Alwassel et al. 2018).
 
 DETAD's false positive analysis sorts the predictions that hit nothing by the true instance that they overlap most,
-whatever its label: at or above the tIoU threshold it is a `duplicate` (same label) or a `wrong label`; from 0.1 on a `localisation`
-error (same label) or a `confusion` (another label); below that it is `background`.
+whatever its label: at or above the tIoU threshold it is a `duplicate` (same label) or a `wrong label`; from 0.1 on a
+`localisation` error (same label) or a `confusion` (another label); below that it is `background`.
 """
 
 from dataclasses import dataclass

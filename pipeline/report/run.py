@@ -1,143 +1,200 @@
-"""The pictures of a prediction: timelines, confidence against tIoU, and salience where a run has it."""
+"""The report: a page to look at what was found and to correct it, and pictures of it for papers."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import torch
 from matplotlib.figure import Figure
 
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.read import read_subset
-from pipeline.detector.feature_cache import FeatureCache
-from pipeline.detector.salience import video_salience
-from pipeline.detector.trained import check_features, find_checkpoint, load_trained
 from pipeline.errors import InputError
-from pipeline.evaluation.class_agnostic import comparable
-from pipeline.features.store import FeatureStore
+from pipeline.evaluation.class_agnostic import comparable, know_no_class
+from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
 from pipeline.report.confidence import confidence_figure, proposal_quality
+from pipeline.report.pages import Predictions, build_page, write_pages
+from pipeline.report.playable import video_files
+from pipeline.report.runs import run_names
 from pipeline.report.salience import SaliencePanel, salience_figure
+from pipeline.report.serving import serve
 from pipeline.report.settings import ReportConfig
-from pipeline.report.shown import predicted_videos, shown_threshold
-from pipeline.report.style import png
+from pipeline.report.shown import of_videos, predicted_videos, shown_threshold
+from pipeline.report.style import drawn
 from pipeline.report.timelines import timelines_figure
 from pipeline.segments.read import folder_of, read_segments
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 
-# What proposals a picture can hold, of each video.
-_MOST_PROPOSALS = 20
-_CACHE_MB = 256.0
+
+@dataclass(frozen=True)
+class _Content:
+    """What there is to show: runs, the videos with what is true of them, whether that is known, and files of videos."""
+
+    runs: tuple[Predictions, ...]
+    videos: Annotations
+    has_truth: bool
+    files: Mapping[str, str]
+    named: tuple[str, ...]
 
 
 def report(config: ReportConfig) -> Summary:
-    """Write `timelines.png`, `confidence.png` and, of a run with salience heads, `salience.png`.
+    """Write the page `index.html`, `timelines.png`, `confidence.png` and, of a run with salience heads, `salience.png`.
 
-    Predictions without classes (all labelled `action`) are drawn beside the truth without classes. Without truth
-    there is no `confidence.png`, which a line says, and the others show predictions only.
+    Predictions without classes (all labelled `action`) are shown beside the truth without classes. Without truth
+    there is no `confidence.png`, which a line says, and the others show predictions only. With `serve` it returns when
+    somebody presses Ctrl-C.
 
     Raises InputError where a named video is not in the test subset, or the run has no salience heads.
     """
-    segments, videos, has_truth = _read(config)
-    video_ids = _chosen(config, videos, has_truth)
-    folder = config.out or storage.join(folder_of(config.predictions), "report")
-    chosen, of_chosen = videos.of(video_ids), _of_videos(segments, video_ids)
-    threshold = shown_threshold(config.min_score, segments, videos, config.dataset.name, has_truth=has_truth)
-
-    figures: dict[str, Callable[[], Figure]] = {
-        "timelines": lambda: timelines_figure(
-            of_chosen, chosen, threshold, max_videos=len(video_ids), with_truth=has_truth
-        )
-    }
-    if has_truth:
-        figures["confidence"] = lambda: confidence_figure([proposal_quality("predictions", segments, videos)])
-    else:
-        logger.info("without dataset.annotations there is no truth, so confidence.png is left out")
-    if config.run is not None:
-        panels = _salience_panels(config, video_ids, segments, videos)
-        figures["salience"] = lambda: salience_figure(panels)
-    outputs = {name: storage.join(folder, f"{name}.png") for name in figures}
-    for name, make in figures.items():
-        storage.write_bytes(outputs[name], png(make))
+    content = _read(config)
+    in_pictures = list(content.named) or _ids(content.videos)[: config.max_videos]
+    folder = config.out or storage.join(folder_of(config.predictions[0]), "report")
+    first = content.runs[0].segments
+    threshold = shown_threshold(
+        config.min_score, first, content.videos, config.dataset.name, has_truth=content.has_truth
+    )
+    panels = _panels(config, in_pictures, content)
+    page = build_page(
+        content.runs,
+        content.videos.of(content.named) if content.named else content.videos,
+        PROTOCOLS[protocol_name(config.dataset.name)],
+        threshold,
+        has_truth=content.has_truth,
+        title=_title(config, content),
+        durations_known=content.has_truth,
+        files=content.files,
+        salience={panel.title: _curves(panel) for panel in panels},
+    )
+    outputs = write_pages(
+        folder,
+        page,
+        content.files,
+        max_videos=config.page.max_videos,
+        max_segments=config.page.max_segments,
+    )
+    pictures = _pictures(config, content, in_pictures, panels)
+    for name, make in pictures.items():
+        for form in config.pictures:
+            url = storage.join(folder, f"{name}.{form}")
+            storage.write_bytes(url, drawn(make, form))
+            outputs[name if form == config.pictures[0] else f"{name}, {form}"] = url
+    if config.serve:
+        serve(folder, content.files, config.port)
+    count = 1 + len(pictures) * len(config.pictures)
     return Summary(
         job="report",
-        unit="pictures",
-        total=len(figures),
-        done=len(figures),
+        unit="pages and pictures",
+        total=count,
+        done=count,
         outputs=outputs,
         figures={"timelines show": f"predictions with {threshold}"},
     )
 
 
-def _read(config: ReportConfig) -> tuple[pa.Table, Annotations, bool]:
-    """The predictions, the videos to draw with what is true of them, and whether that is known."""
+def _read(config: ReportConfig) -> _Content:
+    """All that is shown. Raises InputError where there is nothing, or a named video is not there."""
+    names = run_names(config.predictions)
     dataset = config.dataset.if_given()
     if dataset is None:
-        segments = read_segments(config.predictions)
-        if not segments.num_rows:
-            raise InputError(
-                f"predictions={config.predictions}: holds no segment, so that there is nothing to draw; give "
-                "dataset.annotations to draw the truth"
-            )
-        return segments, predicted_videos(segments), False
-    truth = read_subset(dataset, dataset.test_subset, raw=True)
-    segments = read_segments(config.predictions, truth.videos["video_id"].to_pylist())
-    return *comparable(segments, truth), True
-
-
-def _chosen(config: ReportConfig, videos: Annotations, has_truth: bool) -> list[str]:
-    known = sorted(videos.videos["video_id"].to_pylist())
-    strangers = sorted(set(config.videos) - set(known))
+        tables = [read_segments(url) for url in config.predictions]
+        for url, table in zip(config.predictions, tables, strict=True):
+            if not table.num_rows:
+                raise InputError(
+                    f"predictions={url}: holds no segment, so that there is nothing to draw; give "
+                    "dataset.annotations to draw the truth"
+                )
+        videos = predicted_videos(pa.concat_tables(tables))
+    else:
+        truth = read_subset(dataset, dataset.test_subset, raw=True)
+        ids = truth.videos["video_id"].to_pylist()
+        tables = [read_segments(url, ids) for url in config.predictions]
+        labels = list(
+            dict.fromkeys(label for table in tables for label in table["label"].unique().to_pylist())
+        )
+        compared = [comparable(table, truth, agnostic=know_no_class(labels, truth)) for table in tables]
+        tables, videos = [table for table, _ in compared], compared[0][1]
+    known = _ids(videos)
+    named, folders = _named(config.videos, set(known))
+    strangers = sorted(set(named) - set(known))
     if strangers:
         subset = f"a video of subset {config.dataset.test_subset!r} with an action to draw"
         raise InputError(
-            f"videos={strangers[0]}: not {subset if has_truth else 'a video with predicted segments'}; there are "
+            f"videos={strangers[0]}: not {subset if dataset else 'a video with predicted segments'}; there are "
             f"{len(known)}{f', such as {known[0]!r}' if known else ''}"
         )
-    return list(config.videos) or known[: config.max_videos]
+    files = video_files(folders, known)
+    if folders:
+        logger.info("of %d videos, %d have a file in %s", len(known), len(files), ", ".join(folders))
+    runs = map(Predictions, names, config.predictions, tables)
+    return _Content(tuple(runs), videos, dataset is not None, files, tuple(named))
 
 
-def _of_videos(segments: pa.Table, video_ids: Sequence[str]) -> pa.Table:
-    return segments.filter(pc.is_in(segments["video_id"], value_set=pa.array(video_ids, type=pa.string())))
+def _ids(videos: Annotations) -> list[str]:
+    return sorted(videos.videos["video_id"].to_pylist())
 
 
-def _salience_panels(
-    config: ReportConfig, video_ids: Sequence[str], segments: pa.Table, videos: Annotations
-) -> list[SaliencePanel]:
-    assert config.store is not None  # ReportConfig asks for it
-    info = find_checkpoint(config.run, None)
-    store = FeatureStore(config.store)
-    check_features(info, store.spec, config.store, insist=False)
-    trained = load_trained(info.url, torch.device("cpu"))
-    cache = FeatureCache(store, _CACHE_MB)
-    panels = []
-    instances = videos.by_video()
-    for video_id in video_ids:
-        video = store.index().get(video_id)
-        if video is None or not video.complete:
-            raise InputError(f"store={config.store}: has no complete features of {video_id}")
-        salience = video_salience(trained.detector, video, cache, trained.config.windows)
-        if salience is None:
-            raise InputError(
-                f"run={config.run}: its detector has no salience heads; they are TP²-DETR's, with model.salience_on"
-            )
-        best = _of_videos(segments, [video_id]).sort_by([("score", "descending")]).slice(0, _MOST_PROPOSALS)
-        panels.append(
-            SaliencePanel(
-                title=video_id,
-                times=salience.times,
-                probabilities=salience.probabilities,
-                proposals=_seconds(best),
-                scores=best["score"].to_numpy(),
-                truth=instances[video_id].segments,
-            )
+def _named(given: Sequence[str], known: set[str]) -> tuple[list[str], list[str]]:
+    """What `videos=` says: ids, and URLs at which there are video files; an id that is also a path is an id."""
+    named, places = [], []
+    for item in given:
+        is_place = item not in known and (
+            "://" in item or any(sign in item for sign in "*?[") or storage.exists(item)
         )
-    return panels
+        (places if is_place else named).append(item)
+    return named, places
 
 
-def _seconds(segments: pa.Table) -> np.ndarray:
-    return np.stack([segments["t_start"].to_numpy(), segments["t_end"].to_numpy()], axis=1)
+def _title(config: ReportConfig, content: _Content) -> str:
+    names = ", ".join(run.name for run in content.runs)
+    return (
+        f"{config.dataset.name}: {names}" if content.has_truth and config.dataset.name != "custom" else names
+    )
+
+
+def _pictures(
+    config: ReportConfig, content: _Content, video_ids: Sequence[str], panels: Sequence[SaliencePanel]
+) -> dict[str, Callable[[], Figure]]:
+    """Name -> what makes the figure; timelines and salience are those of the first run."""
+    if not config.pictures:
+        return {}
+    segments, videos = content.runs[0].segments, content.videos
+    chosen, of_chosen = videos.of(video_ids), of_videos(segments, video_ids)
+    threshold = shown_threshold(
+        config.min_score, segments, videos, config.dataset.name, has_truth=content.has_truth
+    )
+    figures: dict[str, Callable[[], Figure]] = {
+        "timelines": lambda: timelines_figure(
+            of_chosen, chosen, threshold, max_videos=len(video_ids), with_truth=content.has_truth
+        )
+    }
+    if content.has_truth:
+        one = len(content.runs) == 1
+        figures["confidence"] = lambda: confidence_figure(
+            [
+                proposal_quality("predictions" if one else run.name, run.segments, videos)
+                for run in content.runs
+            ]
+        )
+    else:
+        logger.info("without dataset.annotations there is no truth, so confidence.png is left out")
+    if panels:
+        figures["salience"] = lambda: salience_figure(panels)
+    return figures
+
+
+def _panels(config: ReportConfig, video_ids: Sequence[str], content: _Content) -> list[SaliencePanel]:
+    if config.run is None or config.store is None:
+        return []
+    from pipeline.report.seen import salience_panels  # the only part that needs torch
+
+    return salience_panels(config.run, config.store, video_ids, content.runs[0].segments, content.videos)
+
+
+def _curves(panel: SaliencePanel) -> dict[str, list[float]]:
+    """A panel's curves as the page holds them."""
+    columns = {"times": panel.times, **panel.probabilities}
+    return {name: np.round(values, 3).astype(float).tolist() for name, values in columns.items()}

@@ -1,5 +1,7 @@
 """What a report shows: which videos where no truth names them, and from which score on."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,3 +41,8 @@ def shown_threshold(
         if found is not None:
             return ScoreThreshold(found, f"best F1 at tIoU {TIOU:g}")
     return score_threshold(min_score, segments)
+
+
+def of_videos(segments: pa.Table, video_ids: Sequence[str]) -> pa.Table:
+    """The rows of a table of `SEGMENTS_SCHEMA` that are of these videos."""
+    return segments.filter(pc.is_in(segments["video_id"], value_set=pa.array(video_ids, type=pa.string())))

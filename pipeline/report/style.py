@@ -29,8 +29,19 @@ def plain(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
 
 def png(make: Callable[[], Figure]) -> bytes:
     """The picture of the figure that `make` gives, which is made and drawn without reading formulas into texts."""
+    return drawn(make, "png")
+
+
+def drawn(make: Callable[[], Figure], form: Literal["png", "svg", "pdf"]) -> bytes:
+    """`png` in any form; the texts of SVG and PDF stay texts, and the same figure makes the same file."""
     sink = io.BytesIO()
-    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+    looks = {"text.parse_math": False, "svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "raytad"}
+    with matplotlib.rc_context(looks), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box stands for it
-        FigureCanvasAgg(make()).print_png(sink)
+        figure = make()
+        if form == "png":
+            FigureCanvasAgg(figure).print_png(sink)
+        else:
+            undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
+            figure.savefig(sink, format=form, metadata=undated)
     return sink.getvalue()

@@ -96,10 +96,10 @@ def config(archive: Path, predictions: str, *words: str) -> ReportConfig:
 def test_pictures_lie_beside_the_predictions(archive: Path, predictions: str) -> None:
     words = [f"run={archive / 'tp2detr'}", f"store={archive / 'store'}", f"videos=[{VIDEOS[1].video_id}]"]
     summary = report(config(archive, predictions, *words))
-    assert set(summary.outputs) == {"timelines", "confidence", "salience"}
-    for url in summary.outputs.values():
+    assert set(summary.outputs) == {"page", "timelines", "confidence", "salience"}
+    for name, url in summary.outputs.items():
         assert url.startswith(str(archive / "report"))
-        assert storage.read_bytes(url).startswith(b"\x89PNG")
+        assert storage.read_bytes(url).startswith(b"<!doctype html>" if name == "page" else b"\x89PNG")
 
 
 def test_without_truth_predictions_are_drawn_alone(
@@ -113,8 +113,9 @@ def test_without_truth_predictions_are_drawn_alone(
         "min_score=0.25",
     ]
     summary = report(compose_config("report", ReportConfig, [f"predictions={predictions}", *words]))
-    assert set(summary.outputs) == {"timelines", "salience"}
-    assert {path.name for path in (archive / "alone").iterdir()} == {"timelines.png", "salience.png"}
+    assert set(summary.outputs) == {"page", "timelines", "salience"}
+    written = {path.name for path in (archive / "alone").iterdir()}
+    assert written == {"index.html", "timelines.png", "salience.png"}
     assert "without dataset.annotations there is no truth, so confidence.png is left out" in caplog.text
     assert summary.figures == {"timelines show": "predictions with a score of 0.25 or more (min_score)"}
     words = [f"predictions={predictions}", "videos=[nobody]"]
