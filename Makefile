@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO ?= demo_out
 FRESH ?= 0
 
-.PHONY: install demo test drill lint format bench clean
+.PHONY: install demo test browser drill lint format bench clean
 
 install: $(STAMP)
 
@@ -20,8 +20,12 @@ demo: $(STAMP)
 	$(BIN)/python jobs/demo.py out=$(DEMO) fresh=$(FRESH)
 
 # Two at a time, for much of a test is waiting; tests/conftest.py says which tests stay together.
-test: $(STAMP)
+test: $(STAMP) browser
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+# The report's page is tested in a real browser; where it cannot be installed, those tests say how to get it.
+browser:
+	@.ci/browser
 
 drill: $(STAMP)
 	$(BIN)/python -m pytest -s --timeout 3600 $(wildcard tests/drills/[!_p]*.py)

@@ -1,4 +1,4 @@
-"""Draw predictions, beside the truth if any: python jobs/report.py predictions=<url> [dataset.annotations=<url>]"""
+"""Make a page to look at predictions and correct them: python jobs/report.py predictions=<url> [videos=<url>]"""
 
 from pipeline.job import Job
 from pipeline.report.settings import ReportConfig
@@ -6,7 +6,7 @@ from pipeline.summary import Summary
 
 
 def run(config: ReportConfig) -> Summary:
-    """Draw timelines, with truth confidence against tIoU, and what TP²-DETR's salience heads see."""
+    """Make a page to look at predictions, beside the truth if any, to play and to correct them; and pictures."""
     from pipeline.report.run import report  # after the settings are checked: it takes seconds
 
     return report(config)
@@ -16,9 +16,9 @@ JOB = Job(
     "report",
     ReportConfig,
     run,
-    often=("dataset", "dataset.annotations", "videos", "min_score", "run", "store", "out"),
-    example="predictions=/data/predictions",
-    page="docs/evaluate.md",
+    often=("dataset", "dataset.annotations", "videos", "serve", "min_score", "run", "store", "out"),
+    example="predictions=/data/predictions videos=/data/videos",
+    page="docs/report.md",
 )
 
 if __name__ == "__main__":

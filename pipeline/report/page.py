@@ -25,7 +25,7 @@ _SCRIPTS = (
     "data.js", "elements.js", "state.js", "edits.js", "shown.js", "drawing.js", "lanes.js", "list.js", "player.js",
     "inspector.js", "charts.js", "overview.js", "export.js", "keyboard.js", "start.js",
 )  # fmt: skip
-_STYLES = ("look.css", "layout.css", "parts.css")
+_STYLES = ("look.css", "parts.css", "layout.css")
 _MILLISECONDS = 2**31 - 1  # the latest time of a prediction, 24 days
 
 

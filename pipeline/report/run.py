@@ -139,7 +139,8 @@ def _ids(videos: Annotations) -> list[str]:
 
 def _named(given: Sequence[str], known: set[str]) -> tuple[list[str], list[str]]:
     """What `videos=` says: ids, and URLs at which there are video files; an id that is also a path is an id."""
-    named, places = [], []
+    named: list[str] = []
+    places: list[str] = []
     for item in given:
         is_place = item not in known and (
             "://" in item or any(sign in item for sign in "*?[") or storage.exists(item)

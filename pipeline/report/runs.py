@@ -1,6 +1,7 @@
 """Predictions as a report holds them: by video, best first, each with what the truth says of it."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -106,7 +107,7 @@ def run_names(urls: Sequence[str]) -> list[str]:
 
     One alone is called by its last part, or by the folder above where that says only what it is.
     """
-    parts = [storage.without_secrets(url).rstrip("/").split("/") for url in urls]
+    parts = [_without_suffix(storage.without_secrets(url).rstrip("/")).split("/") for url in urls]
     if len(set(map(tuple, parts))) < len(parts):
         return [f"{index + 1}: {names[-1]}" for index, names in enumerate(parts)]
     if len(parts) == 1:
@@ -118,6 +119,10 @@ def run_names(urls: Sequence[str]) -> list[str]:
     while len({tuple(names[-length:]) for names in parts}) < len(parts):
         length += 1
     return ["/".join(names[-length:]) for names in parts]
+
+
+def _without_suffix(url: str) -> str:
+    return re.sub(r"\.(parquet|json)$", "", url)
 
 
 def digest_of(runs: Sequence[ReportedRun], video_ids: Sequence[str], labels: Sequence[str]) -> str:

@@ -85,6 +85,12 @@ def _answer(request: BaseHTTPRequestHandler, folder: str, files: tuple[str, ...]
         request.send_error(HTTPStatus.FORBIDDEN)
         return
     path = unquote(urlsplit(request.path).path)
+    if request.path == "/":  # the page plays from the server where its address says so
+        request.send_response(HTTPStatus.FOUND)
+        request.send_header("Location", "/?served")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return
     try:
         if path.startswith(_VIDEOS):
             number = path.removeprefix(_VIDEOS)

@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -35,7 +35,12 @@ def png(make: Callable[[], Figure]) -> bytes:
 def drawn(make: Callable[[], Figure], form: Literal["png", "svg", "pdf"]) -> bytes:
     """`png` in any form; the texts of SVG and PDF stay texts, and the same figure makes the same file."""
     sink = io.BytesIO()
-    looks = {"text.parse_math": False, "svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "raytad"}
+    looks: Any = {
+        "text.parse_math": False,
+        "svg.fonttype": "none",
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "raytad",
+    }
     with matplotlib.rc_context(looks), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box stands for it
         figure = make()

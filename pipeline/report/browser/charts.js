@@ -97,6 +97,8 @@ function lengthChart(runs) {
   }, runs.length > 1 ? [legend(runs.map((run, r) => ({ name: run.name, run: r })))] : []);
 }
 
+const redrawPoints = { action: null };
+
 // A point for each prediction of a run that the page holds, on a canvas for there are many, and the mean of bins.
 function confidenceChart(r) {
   const run = report.runs[r], { width, height, left, right, top, bottom } = CHART;
@@ -118,7 +120,8 @@ function confidenceChart(r) {
     }
   };
   drawPoints();
-  when("theme", drawPoints);
+  if (redrawPoints.action === null) when("theme", () => redrawPoints.action());
+  redrawPoints.action = drawPoints;
   points.addEventListener("click", (event) => {
     const box = points.getBoundingClientRect(), zoom = width / box.width;
     const at = [(event.clientX - box.left) * zoom, (event.clientY - box.top) * zoom];
@@ -168,9 +171,15 @@ function profileChart(run) {
         const from = sy(below / total), to = sy((below + count) / total);
         below += count;
         picture.append(drawn("rect", { class: `kind-${k}`, x: sx(g + 0.12), width: sx(g + 0.88) - sx(g + 0.12), y: to, height: from - to }, drawn("title", { text: `${kinds[k]}: ${count} of ${total}` })));
+        if (from - to > 12) picture.append(drawn("text", { class: "letter", x: sx(g + 0.5), y: (from + to) / 2 + 4, "text-anchor": "middle", text: letterOf(kinds[k]) }));
       });
     });
-  }, [element("ul", { class: "legend kinds" }, kinds.map((kind, k) => element("li", {}, drawn("svg", { viewBox: "0 0 12 12", class: "swatch", "aria-hidden": "true" }, drawn("rect", { class: `kind-${k}`, width: 12, height: 12 })), kind)))]);
+  }, [element("ul", { class: "legend kinds" }, kinds.map((kind, k) => element("li", {}, drawn("svg", { viewBox: "0 0 12 12", class: "swatch", "aria-hidden": "true" }, drawn("rect", { class: `kind-${k}`, width: 12, height: 12 })), `${letterOf(kind)} ${kind}`)))]);
+}
+
+// What names a kind where its colour does not.
+function letterOf(kind) {
+  return kind[0].toUpperCase();
 }
 
 function gainChart(run) {

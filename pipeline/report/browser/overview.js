@@ -21,9 +21,8 @@ function makeOverview() {
     element("section", { class: "figures" },
       mapChart(runs),
       curves,
-      lengthChart(runs),
-      confidenceChart(0)),
-    element("section", { id: "errors" }, element("h2", { text: `Errors at tIoU ${report.tiou}` }), errors),
+      lengthChart(runs)),
+    element("section", { id: "errors" }, element("h2", { text: `Confidence and errors at tIoU ${report.tiou}` }), errors),
     element("section", {}, element("h2", { text: "Classes" }), classTable(runs)),
   );
   return page;
@@ -60,7 +59,7 @@ function classTable(runs) {
         element("th", { scope: "row" }, button("", () => { choose({ classes: new Set([label]), tab: "videos" }); tell("tab"); }, { class: "plain" }).appendChild(named(report.labels[label])).parentNode),
         element("td", { class: "number", text: number(truths) }),
         ap.flatMap((values, r) => [
-          element("td", { class: "number share" }, element("span", { class: `gauge run-${r % NUM_COLOURS}`, style: { width: `${Math.round(80 * mean(values))}px` } }), element("span", { text: percent(values ? mean(values) : null) })),
+          element("td", { class: "number share" }, element("span", { class: `gauge run-${r % NUM_COLOURS}`, style: { width: `${Math.round(80 * mean(values))}px`, "margin-inline-end": `${88 - Math.round(80 * mean(values))}px` } }), element("span", { text: percent(values ? mean(values) : null) })),
           element("td", { class: "number", text: percent(values ? values[column] : null) }),
         ]))))));
 }
@@ -70,12 +69,12 @@ function errorParts(again) {
   const kinds = report.kinds.slice(1).map((kind, k) => [String(k + 1), `${kind} (${number(run.figures.kinds[k + 1])})`]);
   return [
     runs.length > 1 ? element("p", { class: "choice" }, element("label", { for: "errors-of", text: "Run " }),
-      select(runs.map((one, i) => [String(i), one.name]), String(r), (value) => { overview.run = Number(value); again(); }, { id: "errors-of" })) : "",
-    element("div", { class: "figures" }, profileChart(run), gainChart(run)),
+      select(runs.map((one, i) => [String(i), one.name]), String(r), (value) => { overview.run = Number(value); again(); document.getElementById("errors-of").focus(); }, { id: "errors-of" })) : "",
+    element("div", { class: "figures" }, confidenceChart(r), profileChart(run), gainChart(run)),
     element("div", { class: "lists" },
       element("div", {}, element("h3", { text: "Surest false alarms" }),
         element("p", { class: "choice" }, element("label", { for: "false-kind", text: "Kind " }),
-          select([["all", "all kinds"], ...kinds], overview.kind, (value) => { overview.kind = value; again(); }, { id: "false-kind" })),
+          select([["all", "all kinds"], ...kinds], overview.kind, (value) => { overview.kind = value; again(); document.getElementById("false-kind").focus(); }, { id: "false-kind" })),
         segmentsTable("Surest false alarms", falseAlarms(r, overview.kind), "score")),
       element("div", {}, element("h3", { text: "Longest misses" }),
         element("p", { class: "choice quiet", text: `${number(run.figures.missed)} of ${plural(run.figures.num_truths, "true action")} missed` }),

@@ -1,5 +1,7 @@
 """Pictures of a prediction, and of a TP²-DETR run's salience heads, from files as jobs leave them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +197,31 @@ def test_salience_covers_a_video_once(archive: Path, words: dict[str, object]) -
         np.testing.assert_allclose(salience.probabilities["encoder"], said, atol=1e-5)
         centres = video.timeline.to_seconds(np.arange(rows) + 0.5)
         np.testing.assert_allclose(salience.times, centres)
+
+
+def test_a_report_without_a_run_needs_neither_torch_nor_ray(archive: Path, predictions: str) -> None:
+    program = f"""
+import sys
+from pipeline.compose import compose_config
+from pipeline.report.run import report
+from pipeline.report.settings import ReportConfig
+report(compose_config("report", ReportConfig, [
+    "predictions={predictions}", "dataset.annotations={archive / "truth.json"}", "out={archive / "light"}",
+]))
+print(*sorted({{"ray", "torch", "av"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_pictures_have_the_forms_that_are_asked_for(archive: Path, predictions: str) -> None:
+    summary = report(config(archive, predictions, f"out={archive / 'forms'}", "pictures=[svg,pdf]"))
+    written = {path.name: path.read_bytes() for path in (archive / "forms").iterdir()}
+    assert set(written) == {
+        "index.html", "timelines.svg", "timelines.pdf", "confidence.svg", "confidence.pdf",
+    }  # fmt: skip
+    assert b"<svg" in written["timelines.svg"]
+    assert written["timelines.pdf"].startswith(b"%PDF")
+    assert summary.outputs["timelines, pdf"].endswith("timelines.pdf")
+    report(config(archive, predictions, f"out={archive / 'forms'}", "pictures=[svg]"))
+    assert (archive / "forms" / "timelines.svg").read_bytes() == written["timelines.svg"]
