@@ -6,8 +6,9 @@ from pipeline import storage
 from pipeline.demo.archive import rendered_files
 from pipeline.errors import InputError
 
-VIDEOS, STORE, RUN, PREDICTIONS, PICTURE = "videos", "store", "run", "predictions", "timelines.png"
+VIDEOS, STORE, RUN, PREDICTIONS = "videos", "store", "run", "predictions"
 NEW, LABELLED = "new", "labelled"  # a video that no job has seen, and what is found in it
+_EARLIER = "timelines.png"  # of demos of earlier versions
 
 
 def claim(out: Path) -> None:
@@ -30,7 +31,7 @@ def clear(out: Path) -> None:
     Raises InputError as `claim` does.
     """
     claim(out)
-    for name in (PICTURE, LABELLED, PREDICTIONS, RUN, STORE):
+    for name in (_EARLIER, LABELLED, PREDICTIONS, RUN, STORE):
         storage.remove(str(out / name))
     # The archive goes last and its recipe very last: by it an interrupted deletion is known as a demo's.
     for path in (*rendered_files(out / NEW), *rendered_files(out / VIDEOS)):

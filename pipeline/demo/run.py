@@ -9,11 +9,10 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from pipeline import storage
-from pipeline.annotations.read import read_subset
 from pipeline.cluster.runtime import connect
 from pipeline.compose import compose_config
 from pipeline.demo.archive import render_archive, rendered_files
-from pipeline.demo.folder import LABELLED, NEW, PICTURE, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
+from pipeline.demo.folder import LABELLED, NEW, PREDICTIONS, RUN, STORE, VIDEOS, claim, clear
 from pipeline.demo.settings import DemoConfig
 from pipeline.demo.timetable import plan_archive
 from pipeline.errors import InputError
@@ -26,11 +25,9 @@ from pipeline.inference.predict import predict
 from pipeline.inference.settings import PredictConfig
 from pipeline.labelling.run import label
 from pipeline.labelling.settings import LabelConfig
-from pipeline.report.shown import shown_threshold
-from pipeline.report.style import png
-from pipeline.report.timelines import timelines_figure
+from pipeline.report.run import report
+from pipeline.report.settings import ReportConfig
 from pipeline.screen import only_warnings, terminal
-from pipeline.segments.read import read_segments
 from pipeline.summary import Summary
 from pipeline.training.run import train
 from pipeline.training.settings import TrainConfig
@@ -75,8 +72,7 @@ def demo(config: DemoConfig) -> Summary:
     evaluation = _step(console, evaluate, EvaluateConfig, [f"predictions={predictions}", *truth])
     render_archive(Path(new), [unseen])
     _step(console, label, LabelConfig, [f"videos={new}", f"run={run}", f"out={labelled}"])
-    picture = storage.join(config.out, PICTURE)
-    _draw(predictions, truth, picture)
+    shown = _step(console, report, ReportConfig, [f"predictions={predictions}", *truth, f"videos=[{videos}]"])
     return Summary(
         job="demo",
         unit="videos",
@@ -85,9 +81,9 @@ def demo(config: DemoConfig) -> Summary:
         outputs={
             "videos": videos,
             "segments": storage.join(predictions, "segments"),
-            "picture": picture,
             "the new video's segments": storage.join(labelled, "results", f"{unseen.video_id}.vtt"),
             "TensorBoard": f"tensorboard --logdir {shlex.quote(run)}",
+            "to open": shown.outputs["page"],
         },
         figures=evaluation.figures,
     )
@@ -112,13 +108,3 @@ def _copy(folder: Path, url: str) -> None:
     *files, _recipe = rendered_files(folder)
     for path in files:
         storage.write_bytes(storage.join(url, path.name), path.read_bytes())
-
-
-def _draw(predictions: str, truth: list[str], picture: str) -> None:
-    """`timelines.png`: the test videos' true and predicted segments."""
-    words = [f"predictions={predictions}", *truth]
-    dataset = compose_config("evaluate", EvaluateConfig, words).dataset
-    truth_of_test = read_subset(dataset, dataset.test_subset)
-    segments = read_segments(predictions)
-    threshold = shown_threshold(None, segments, truth_of_test, dataset.name, has_truth=True)
-    storage.write_bytes(picture, png(lambda: timelines_figure(segments, truth_of_test, threshold)))

@@ -20,8 +20,8 @@ from tests.drills.processes import TRAIN, write_training_set
 
 _EPOCHS = 150
 # A head with room for one worker, and a node for the other that is drained as a spot instance is, then one that comes.
-_DRIVER = """
-import json, os, sys, threading, time
+_DRIVER = '''
+import json, os, pathlib, signal, sys, threading, time
 os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "1"
 import ray
 from ray._raylet import GcsClient
@@ -49,6 +49,22 @@ def epochs():
 def alive():
     return sum(node["Alive"] for node in ray.nodes())
 
+def hold_worker(seconds):
+    """Ray looks for new nodes every 20 seconds, in which this small training would be over."""
+    pids = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            mine = os.environ["RAY_TMPDIR"].encode() in (folder / "environ").read_bytes()
+            if mine and (folder / "cmdline").read_bytes().startswith(b"ray::RayTrainWorker"):
+                pids.append(int(folder.name))
+        except OSError:
+            pass
+    said.append(["held", len(pids)])
+    for number, wait in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0)):
+        for pid in pids:
+            os.kill(pid, number)
+        time.sleep(wait)
+
 def change_nodes():
     while epochs() < 2:
         time.sleep(0.05)
@@ -65,6 +81,7 @@ def change_nodes():
         time.sleep(0.05)
     said.append(["alone", epochs(), alive()])
     cluster.add_node(**small)
+    hold_worker(45)
 
 if change != "none":
     threading.Thread(target=change_nodes, daemon=True).start()
@@ -72,7 +89,7 @@ summary = train(compose_config("train", TrainConfig, words))
 print(json.dumps([summary.done, said]))
 ray.shutdown()
 cluster.shutdown()
-"""
+'''
 
 
 def train_on_nodes(folder: Path, change: str, *words: str) -> tuple[Path, list[list[object]], str]:

@@ -32,7 +32,9 @@ def test_the_demo_goes_from_mp4_files_to_scored_segments_and_continues(
     assert 0 <= metrics["det_map"]["average"] <= 1
     results = out / "predictions" / "results"
     assert {path.stem for path in results.glob("*.vtt")} == set(truth["database"])
-    assert (out / "timelines.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "predictions" / "report" / "index.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "test_000.mp4" in page  # to play
     (unseen,) = (out / "labelled" / "results").glob("*.vtt")
     assert unseen.stem not in truth["database"]
     assert (out / "new" / f"{unseen.stem}.mp4").exists()
