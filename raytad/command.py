@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # In the order in which data flows; each is a module of `jobs`.
 VERBS = (
     "demo", "extract", "import_features", "export_features", "train", "splits", "predict", "name", "label", "detect",
-    "evaluate", "report", "compare", "failures", "compact",
+    "evaluate", "report", "export_segments", "compare", "failures", "compact",
 )  # fmt: skip
 _USAGE = """\
 raytad <verb> key=value ...      run a job; the same command continues after any stop

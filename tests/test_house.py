@@ -153,7 +153,8 @@ def test_no_file_is_two_ideas_long() -> None:
 def test_settings_and_help_need_no_torch_and_no_ray() -> None:
     program = """
 import sys
-from jobs import compact, compare, demo, evaluate, export_features, extract, failures, import_features
+from jobs import compact, compare, demo, evaluate, export_features, export_segments, extract, failures
+from jobs import import_features
 from jobs import label, name, predict, report, splits, train
 print(*sorted({"ray", "torch", "av"} & set(sys.modules)))
 """

@@ -26,6 +26,7 @@ from pipeline.labelling.settings import LabelConfig
 from pipeline.lost.settings import FailuresConfig
 from pipeline.report.settings import ReportConfig
 from pipeline.segments.schema import PREDICTIONS_SCHEMA, SEGMENTS_SCHEMA
+from pipeline.segments.settings import ExportSegmentsConfig
 from pipeline.splits.settings import SplitsConfig
 from pipeline.training.settings import TrainConfig
 
@@ -41,6 +42,7 @@ JOBS = {
     "detect": DetectHereConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
+    "export_segments": ExportSegmentsConfig,
     "compare": CompareConfig,
     "demo": DemoConfig,
     "failures": FailuresConfig,

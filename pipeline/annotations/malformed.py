@@ -16,17 +16,18 @@ LabelNumber = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 _SELF_EXPLAINING = {"missing", "json_invalid", "too_short", "too_long"}
 
 
-def first_problem(error: ValidationError, videos_at: tuple[str, ...] = ()) -> str:
+def first_problem(error: ValidationError, videos_at: tuple[str, ...] | None = ()) -> str:
     """One line from pydantic's report: `video 'x', annotations[3].segment[1]: Input should be ...`.
 
     Args:
         error: the report.
-        videos_at: the keys that lead to the mapping from video ids to videos; empty where it is the whole file.
+        videos_at: the keys that lead to the mapping from video ids to videos; empty where it is the whole file,
+            None where there is none.
     """
     problem = error.errors(include_url=False)[0]
     location = list(problem["loc"])
-    where, depth = "", len(videos_at)
-    if tuple(location[:depth]) == videos_at and len(location) > depth:
+    where, depth = "", len(videos_at or ())
+    if videos_at is not None and tuple(location[:depth]) == videos_at and len(location) > depth:
         where, location = f"video {location[depth]!r}", location[depth + 1 :]
     place = ", ".join(part for part in (where, _dotted(location)) if part)
     given = "" if problem["type"] in _SELF_EXPLAINING else f", not {_short(problem['input'])}"

@@ -35,7 +35,7 @@ class Published:
 
     @staticmethod
     def of_rows(
-        videos: Iterable[tuple[str, str, float, float | None]],
+        videos: Iterable[tuple[str, str, float | None, float | None]],
         instances: Iterable[tuple[str, float, float, str]],
         labels: tuple[str, ...] | None = None,
     ) -> "Published":

@@ -9,10 +9,12 @@ from pipeline.annotations.activitynet import read_activitynet
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.charades_csv import read_charades_csv
 from pipeline.annotations.class_list import parse_class_list
+from pipeline.annotations.label_studio import LABEL_STUDIO_FPS, read_label_studio
 from pipeline.annotations.published import Published, merge, settle
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.annotations.subsets import find_subset
-from pipeline.annotations.tsu import read_tsu
+from pipeline.annotations.tsu import TSU_FPS, read_tsu
+from pipeline.annotations.via import read_via
 from pipeline.annotations.zero_shot import zero_shot_split
 from pipeline.errors import InputError
 
@@ -89,4 +91,8 @@ def _read(dataset: DatasetConfig, stream: IO[bytes], url: str) -> Published:
         case "charades_csv":
             return read_charades_csv(stream, url)
         case "tsu":
-            return read_tsu(stream, url, dataset.fps)
+            return read_tsu(stream, url, dataset.fps or TSU_FPS)
+        case "label_studio":
+            return read_label_studio(stream, url, dataset.subset, dataset.fps or LABEL_STUDIO_FPS)
+        case "via":
+            return read_via(stream, url, dataset.subset)

@@ -34,7 +34,7 @@ class DatasetConfig(Settings):
     """Where a dataset's truth lies and how it is read."""
 
     name: str = Field("custom", description="name of the dataset, which names the protocol in metrics.json")
-    format: Literal["activitynet", "actions", "charades_csv", "tsu"] = Field(
+    format: Literal["activitynet", "actions", "charades_csv", "tsu", "label_studio", "via"] = Field(
         "activitynet", description="layout of the annotation file"
     )
     annotations: FilesUrl = Field(description="URL of the published annotation file, or a glob of several")
@@ -46,7 +46,10 @@ class DatasetConfig(Settings):
     )
     exclude: tuple[str, ...] = Field((), description="ids of videos left out of testing")
     min_seconds: float = Field(0.0, ge=0, description="leave out instances that are not longer, in seconds")
-    fps: PositiveFloat = Field(20.0, description="frames per second of files that count frames (format tsu)")
+    fps: PositiveFloat | None = Field(
+        None, description="frames a second of files that count them; null: 20 of tsu, 24 of label_studio"
+    )
+    subset: str = Field("train", description="subset of files that know none (label_studio, via)")
     zero_shot: ZeroShotConfig = ZeroShotConfig()
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ from typing import IO
 from pipeline.annotations.actions_json import read_actions_json
 from pipeline.annotations.published import Published
 
+TSU_FPS = 20.0  # what its videos have
+
 
 def read_tsu(stream: IO[bytes] | IO[str], name: str, fps: float) -> Published:
     """Read `{video: {subset, duration (frames), actions: [[label, first frame, last frame]]}}`, labels from 0.

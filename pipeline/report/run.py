@@ -16,7 +16,6 @@ from pipeline.evaluation.class_agnostic import comparable, know_no_class
 from pipeline.evaluation.protocols import PROTOCOLS, protocol_name
 from pipeline.report.confidence import confidence_figure, proposal_quality
 from pipeline.report.pages import Predictions, build_page, write_pages
-from pipeline.report.playable import video_files
 from pipeline.report.runs import run_names
 from pipeline.report.salience import SaliencePanel, salience_figure
 from pipeline.report.serving import serve
@@ -25,6 +24,7 @@ from pipeline.report.shown import of_videos, predicted_videos, shown_threshold
 from pipeline.report.style import drawn
 from pipeline.report.timelines import timelines_figure
 from pipeline.segments.read import folder_of, read_segments
+from pipeline.segments.video_files import video_files
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)

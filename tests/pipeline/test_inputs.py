@@ -92,6 +92,7 @@ def test_what_is_missing_is_named(
         ("report", ["predictions=/nope"]),
         ("evaluate", ["predictions=/nope", "dataset.annotations=/x"]),
         ("export_features", ["store=/nope", "out=/tmp/q"]),
+        ("export_segments", ["predictions=/nope", "format=csv", "out=/tmp/q"]),
     ],
 )
 def test_missing_inputs_need_neither_torch_nor_ray(verb: str, words: list[str]) -> None:

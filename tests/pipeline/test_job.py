@@ -127,6 +127,7 @@ OUTPUTS = {
     "train": ("run", ["store=/s", "dataset.annotations=/a"]),
     "splits": ("run", ["experiment=tp2detr_thumos14_50", "store=/s", "dataset.annotations=/a"]),
     "predict": ("out", ["run=/r", "store=/s"]),
+    "export_segments": ("out", ["predictions=/p", "format=csv"]),
     "report": ("out", ["predictions=/p", "dataset.annotations=/a"]),
     "demo": ("out", []),
 }
