@@ -90,8 +90,9 @@ def read_label_studio(stream: IO[bytes] | IO[str], name: str, subset: str, fps: 
     try:
         tasks = _TASKS.validate_json(stream.read())
     except ValidationError as error:
+        problem = first_problem(error, videos_at=None)
         raise InputError(
-            f"{name}: {first_problem(error, videos_at=None)}; not what Label Studio exports as JSON (not JSON-MIN, which says less)"
+            f"{name}: {problem}; not what Label Studio exports as JSON (JSON-MIN says less)"
         ) from None
     videos: dict[str, tuple[str, str, float | None, None]] = {}
     instances: list[tuple[str, float, float, str]] = []

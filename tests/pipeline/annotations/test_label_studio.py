@@ -68,7 +68,7 @@ def test_a_task_says_its_own_rate_and_id() -> None:
     ("content", "problem"),
     [
         ({"a": 1}, "file.json: Input should be a valid"),
-        ([{"video": "v.mp4", "timelineLabels": []}], r"\[0\].data: Field required; not what .* JSON-MIN"),
+        ([{"video": "v.mp4", "timelineLabels": []}], r"\[0\].data: Field required; not what .*JSON-MIN"),
         ([task([timeline(0, 3, "a")])], r"task \[0\], result\[0\].value.ranges\[0\].start: .* not 0"),
         ([task([], fps=-1)], r"task \[0\], data.fps: .* not -1"),
         ([task([]), task([])], r"task \[1\]: its video is 'v', as another task's is; give data.video_id"),
