@@ -59,8 +59,9 @@ def build_page(
         files: video id -> URL of its file, of those that can be played.
         salience: video id -> the curves of its salience heads.
     """
+    videos = Annotations(videos.videos.sort_by("video_id"), videos.instances, videos.labels)
     labels = {label for run in runs for label in run.segments["label"].unique().to_pylist()}
-    known = replace_labels(videos, (*videos.labels, *sorted(labels - set(videos.labels))))
+    known = _with_labels(videos, (*videos.labels, *sorted(labels - set(videos.labels))))
     reported = [reported_run(run.name, run.url, run.segments, known) for run in runs]
     figures: list[dict[str, Any]] = []
     if has_truth and videos.labels:
@@ -121,7 +122,7 @@ def write_pages(
             f"Of each video the {most} best predictions are shown; a link on it leads to all of them, "
             "and the figures are of all."
         )
-        page = replace(page, runs=[run.best(np.full(total_of(page), most)) for run in page.runs])
+        page = replace(page, runs=[run.best(np.full(len(ids), most)) for run in page.runs])
         _write_video_pages(videos_folder, whole, files, names)
     page = replace(page, sources=sources(folder, files), links=links, notes=notes)
     outputs = {"page": storage.join(folder, PAGE)}
@@ -129,16 +130,6 @@ def write_pages(
     if links:
         outputs["pages of videos"] = videos_folder
     return outputs
-
-
-def total_of(page: Page) -> int:
-    """How many videos a page has."""
-    return int(page.videos.videos.num_rows)
-
-
-def replace_labels(videos: Annotations, labels: tuple[str, ...]) -> Annotations:
-    """The same videos and instances, with these labels, of which theirs are some."""
-    return Annotations(videos.videos, videos.instances, labels)
 
 
 def _write_video_pages(folder: str, whole: Page, files: Mapping[str, str], names: Mapping[str, str]) -> None:
@@ -192,3 +183,8 @@ def _most_of_each(counts: Sequence[np.ndarray], most: int) -> int | None:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(every, middle).sum() <= most else (low, middle - 1)
     return low
+
+
+def _with_labels(videos: Annotations, labels: tuple[str, ...]) -> Annotations:
+    """The same videos and instances with these labels, of which theirs are the first."""
+    return Annotations(videos.videos, videos.instances, labels)

@@ -41,13 +41,18 @@ async function unpacked(text, about) {
   const bytes = new Uint8Array(packed.length);
   for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const buffer = await new Response(stream).arrayBuffer();
+  const content = new Uint8Array(await new Response(stream).arrayBuffer());
   const columns = {};
   let offset = 0;
   for (const { name, type, count } of about) {
-    const kind = ARRAYS[type];
-    columns[name] = new kind(buffer, offset, count);
-    offset += Math.ceil((count * kind.BYTES_PER_ELEMENT) / 8) * 8;
+    const size = ARRAYS[type].BYTES_PER_ELEMENT;
+    const numbers = new Uint8Array(count * size);
+    // The lowest bytes of all numbers come first, then the next higher ones.
+    for (let place = 0; place < size; place++) {
+      for (let i = 0; i < count; i++) numbers[i * size + place] = content[offset + place * count + i];
+    }
+    columns[name] = new ARRAYS[type](numbers.buffer);
+    offset += count * size;
   }
   return columns;
 }

@@ -6,7 +6,10 @@ const inspector = { form: null, table: null };
 function makeInspector() {
   inspector.form = element("section", { class: "segment", "aria-label": "Chosen segment" });
   inspector.table = element("section", { class: "segments", "aria-label": "Segments of the chosen video" });
-  when("selection edits filters", later(fillInspector));
+  when("selection edits", later(fillInspector));
+  // Of a slider that moves only where it comes to rest.
+  let waiting = 0;
+  when("filters", () => { clearTimeout(waiting); waiting = setTimeout(fillInspector, 150); });
   return element("aside", { class: "inspector", id: "inspector", "aria-label": "Player and segment" },
     makePlayer(), inspector.form, inspector.table);
 }

@@ -20,8 +20,8 @@ function makeList() {
 
 // Lay the cards out anew; the video at the top of what is seen stays there.
 function layOut() {
-  const anchor = list.order[indexAt(list.box.scrollTop)];
-  const above = anchor === undefined ? 0 : list.box.scrollTop - list.tops[list.order.indexOf(anchor)];
+  const before = list.box.scrollTop, at = indexAt(before), anchor = list.order[at];
+  const above = anchor === undefined ? 0 : before - list.tops[at];
   forget();
   const shown = shownVideos();
   list.order = shown.order;
@@ -29,7 +29,10 @@ function layOut() {
   shown.order.forEach((v, i) => { list.tops[i + 1] = list.tops[i] + cardHeight(v, shown.lanes[v]); });
   list.sheet.style.height = `${list.tops[shown.order.length]}px`;
   const place = shown.order.indexOf(anchor);
-  if (place >= 0) list.box.scrollTop = list.tops[place] + Math.min(above, list.tops[place + 1] - list.tops[place] - 1);
+  if (place >= 0) {
+    const top = list.tops[place] + Math.min(above, list.tops[place + 1] - list.tops[place] - 1);
+    if (top !== before) list.box.scrollTop = top;
+  }
   for (const card of list.cards.values()) card.stale = !(drag && drag.card === card);
   placeCards();
   showCounts(shown);

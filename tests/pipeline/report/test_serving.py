@@ -1,6 +1,9 @@
 """The server of a report: any part of the videos on the page, and nothing else, for this machine only."""
 
 import http.client
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,3 +128,29 @@ def test_the_page_plays_what_is_served(browser: Browser, demo_page: Path) -> Non
         browser.run("document.getElementById('player').currentTime = 25")
         browser.wait(lambda: player("readyState") >= 2 and not player("seeking"))
         assert player("currentTime") == pytest.approx(25, abs=0.5)
+
+
+def test_the_job_serves_until_ctrl_c_and_ends_well(demo_page: Path) -> None:
+    place = demo_page.parent.parent
+    words = [
+        f"predictions={place / 'first.parquet'}",
+        f"videos={place / 'videos'}",
+        f"out={place / 'served'}",
+    ]
+    job = subprocess.Popen(
+        [sys.executable, "jobs/report.py", *words, "serve=true", "pictures=[]"],
+        cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert job.stderr is not None
+        line = next(line for line in job.stderr if "http://" in line)
+        port = int(line.split(":")[-1].split("/")[0])
+        assert ask(port, "/?served").content.startswith(b"<!doctype html>")
+        assert ask(port, "/video/2", Range="bytes=4-7").content == b"ftyp"
+        job.send_signal(signal.SIGINT)
+        shown, _ = job.communicate(timeout=60)
+    finally:
+        job.kill()
+        job.wait()
+    assert job.returncode == 0
+    assert "index.html" in shown
