@@ -1,6 +1,6 @@
 """From a detector's output and the truth to a loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -8,22 +8,26 @@ from torch import Tensor
 
 from models.detection import DetectorOutput, SetPrediction, Target
 from models.loss_config import LossConfig
+from models.loss_normaliser import LossNormaliser, TargetCount
 from models.losses import l1_loss, sigmoid_focal_loss, tiou_loss
 from models.matching import PaddedTargets, match, pad_targets
 from models.shared_targets import share_targets
 
 
 class Criterion(Protocol):
-    """What every detector's loss is to training."""
+    """What every detector's loss is to training.
 
-    def __call__(
-        self,
-        output: DetectorOutput,
-        targets: Sequence[Target],
-        num_targets: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
-        """The losses of a batch by name; "total", weighted, is the only one with a gradient."""
+    Called with a `DetectorOutput`, the `Target`s of its samples and as many divisors as `normaliser` gives (without
+    them the batch's own), it gives the losses of a batch by name; "total", weighted, is the only one with a gradient.
+    """
+
+    @property
+    def normaliser(self) -> LossNormaliser:
+        """What its sums are divided by."""
         ...
+
+    @property
+    def __call__(self) -> Callable[..., dict[str, Tensor]]: ...
 
 
 class SetCriterion:
@@ -31,6 +35,7 @@ class SetCriterion:
 
     def __init__(self, config: LossConfig) -> None:
         self.config = config
+        self.normaliser: LossNormaliser = TargetCount()
 
     def __call__(
         self,

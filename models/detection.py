@@ -26,11 +26,19 @@ class SetPrediction:
         segments: `[B, Q, 2]`, (start, end) where [0, 1] is the valid part of each sample; they may stick out.
         logits: `[B, Q, K]`, one sigmoid logit a class.
         valid: `[B, Q]` bool, False where a query holds no proposal (a padded token, too few tokens).
+        actionness: `[B, Q]`, a logit of how well the segment fits whatever action it is, a factor of all its scores;
+            None where nothing tells.
     """
 
     segments: Tensor
     logits: Tensor
     valid: Tensor
+    actionness: Tensor | None = None
+
+    def scores(self) -> Tensor:
+        """How sure each segment of each class is, `[B, Q, K]` float32 in [0, 1]."""
+        scores = self.logits.float().sigmoid()
+        return scores if self.actionness is None else scores * self.actionness.float().sigmoid()[..., None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Detections:
 def decode(output: DetectorOutput, top_k: int) -> list[Detections]:
     """The `top_k` best (query, class) pairs of each sample's final layer.
 
-    A query may appear with several classes (multi-label). Scores are sigmoid probabilities. Segments are
+    A query may appear with several classes (multi-label). Scores are those of `SetPrediction`. Segments are
     clamped to [0, 1]; those without length, and queries that are not `valid`, never appear.
 
     Args:
@@ -92,7 +100,7 @@ def decode(output: DetectorOutput, top_k: int) -> list[Detections]:
     """
     final = output.final
     num_classes = final.logits.shape[-1]
-    scores = final.logits.float().sigmoid()
+    scores = final.scores()
     segments = final.segments.float().clamp(0, 1)
     has_length = segments[..., 1] > segments[..., 0]
     scores = scores.masked_fill(~(final.valid & has_length)[..., None], -1.0)
@@ -112,4 +120,6 @@ def is_finite(output: DetectorOutput) -> Tensor:
     """Whether all final predictions that hold a proposal are numbers, `[]` bool; `decode` would drop the others."""
     final = output.final
     finite = final.logits.isfinite().all(dim=-1) & final.segments.isfinite().all(dim=-1)
+    if final.actionness is not None:
+        finite = finite & final.actionness.isfinite()
     return (finite | ~final.valid).all()

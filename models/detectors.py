@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from models.deformable_detr.config import DeformableDETRConfig, DeformableDETRLossConfig
 from models.dualdetr.config import DualDETRConfig, DualDETRLossConfig
+from models.tadtr.config import TadTRConfig, TadTRLossConfig
 from models.tp2detr.config import TP2DETRConfig, TP2DETRLossConfig
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from models.criterion import Criterion
 
-DetectorConfig = DeformableDETRConfig | DualDETRConfig | TP2DETRConfig
-DetectorLossConfig = DeformableDETRLossConfig | DualDETRLossConfig | TP2DETRLossConfig
+DetectorConfig = DeformableDETRConfig | DualDETRConfig | TadTRConfig | TP2DETRConfig
+DetectorLossConfig = DeformableDETRLossConfig | DualDETRLossConfig | TadTRLossConfig | TP2DETRLossConfig
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ def _dualdetr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
     return DualDETR, SetCriterion
 
 
+def _tadtr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.tadtr.loss import TadTRCriterion
+    from models.tadtr.model import TadTR
+
+    return TadTR, TadTRCriterion
+
+
 def _tp2detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
     from models.tp2detr.loss import TP2DETRCriterion
     from models.tp2detr.model import TP2DETR
@@ -54,6 +62,7 @@ def _tp2detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
 DETECTORS = {
     "deformable_detr": DetectorKind(DeformableDETRConfig, DeformableDETRLossConfig, _deformable_detr),
     "dualdetr": DetectorKind(DualDETRConfig, DualDETRLossConfig, _dualdetr),
+    "tadtr": DetectorKind(TadTRConfig, TadTRLossConfig, _tadtr),
     "tp2detr": DetectorKind(TP2DETRConfig, TP2DETRLossConfig, _tp2detr),
 }
 

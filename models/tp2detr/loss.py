@@ -22,6 +22,7 @@ class TP2DETRCriterion:
     def __init__(self, config: TP2DETRLossConfig) -> None:
         self.config = config
         self._set_prediction = SetCriterion(config)
+        self.normaliser = self._set_prediction.normaliser
 
     def __call__(
         self,

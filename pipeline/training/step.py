@@ -82,7 +82,7 @@ def read_share(
 class TrainStep:
     """Forward, loss, backward, clip, update.
 
-    Losses are sums over the windows of all workers divided by the number of their targets. The gradients are
+    Losses are sums over the windows of all workers divided by what the criterion counts in them. The gradients are
     those of one process with all the windows, whether or not the workers have equally many windows or
     targets, and in however many parts each of them learns its own.
 
@@ -124,9 +124,12 @@ class TrainStep:
         Raises:
             DivergedError: a prediction or the gradient of the step before was not finite.
         """
-        num_targets = sum(len(target.labels) for target in share.targets) if share.counts else 0
-        known = self._workers.add(torch.tensor([num_targets, wishes.save, wishes.leave], dtype=torch.float32))
-        scale = float(share.counts) / known[0].clamp(min=1)
+        normaliser = self._criterion.normaliser
+        counts = [share.counts * count for count in normaliser.count(share.padding_mask, share.targets)]
+        known = self._workers.add(torch.tensor([*counts, wishes.save, wishes.leave], dtype=torch.float32))
+        divisor, *others = normaliser.divisors(known[:-2])
+        scale = float(share.counts) / divisor
+        divisors: list[Tensor | float] = [1, *(other / divisor for other in others)]
         self._optimiser.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
         finite = torch.ones((), dtype=torch.bool, device=self._workers.device)
@@ -134,7 +137,7 @@ class TrainStep:
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
             with nullcontext() if last else self._gradients_stay_here():
-                sums, is_number = self._sums(part)
+                sums, is_number = self._sums(part, divisors)
                 self.settle()
                 self._backward(scale * sums["total"], is_number)
             finite = finite & is_number
@@ -144,7 +147,7 @@ class TrainStep:
         # The fused optimiser leaves everything as it is where this is 1, as gradient scaling has it do.
         self._optimiser.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
         self._optimiser.step()
-        self._unsettled = torch.stack([finite, norm.isfinite(), known[1] > 0, known[2] > 0])
+        self._unsettled = torch.stack([finite, norm.isfinite(), known[-2] > 0, known[-1] > 0])
         return losses, norm
 
     def settle(self) -> None:
@@ -157,12 +160,12 @@ class TrainStep:
         if not converges:
             raise DivergedError(f"{'the gradient' if finite else 'a prediction'} is not a number")
 
-    def _sums(self, part: Share) -> tuple[dict[str, Tensor], Tensor]:
-        """The losses, summed over the part, and whether all predictions are numbers, on the device."""
+    def _sums(self, part: Share, divisors: Sequence[Tensor | float]) -> tuple[dict[str, Tensor], Tensor]:
+        """The losses of the part, and whether all predictions are numbers, on the device."""
         device = self._workers.device
         output = self._model(part.features.to(device), part.padding_mask.to(device))
         try:
-            return self._criterion(output, part.targets, num_targets=1), is_finite(output)
+            return self._criterion(output, part.targets, *divisors), is_finite(output)
         except FloatingPointError:  # of the matching; the others must hear of it, and do by the gradient
             nothing = torch.zeros((), device=device)
             return {"total": nothing}, nothing > 0

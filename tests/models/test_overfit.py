@@ -7,6 +7,7 @@ from models.detectors import DETECTORS, DetectorConfig, build_criterion, build_d
 from models.dualdetr import DualDETRConfig
 from models.parameter_roles import parameter_roles
 from models.segments import pairwise_tiou
+from models.tadtr import TadTRConfig
 from models.tp2detr import TP2DETRConfig
 
 LENGTHS = (32, 27, 20, 32)
@@ -25,6 +26,7 @@ CHANGES = {"dim": 64, "num_queries": 12, "dropout": 0.0}
         DeformableDETRConfig.tiny(**CHANGES),
         DualDETRConfig.tiny(**CHANGES, decoder_dropout=0.0),
         TP2DETRConfig.tiny(**CHANGES, num_levels=2),
+        TadTRConfig.tiny(**CHANGES),
     ],
     ids=lambda config: config.name,
 )

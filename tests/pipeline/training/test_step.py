@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.detection import Target
 from models.detectors import DETECTORS, DetectorConfig, build_criterion
+from models.tadtr import TadTRConfig
 from models.tp2detr import TP2DETRConfig
 from pipeline.detector.build import build
 from pipeline.detector.normalisation import NormalisedDetector
@@ -32,6 +33,10 @@ class Pretended(Workers):
 
 
 TINY_TP2DETR = TP2DETRConfig(**(TINY_MODEL | {"name": "tp2detr", "num_levels": 2}))
+TINY_TADTR = TadTRConfig(**(TINY_MODEL | {"name": "tadtr", "roi_bins": 2, "actionness_dim": 8}))
+TINY = [TINY_DETECTOR, TINY_TP2DETR, TINY_TADTR]
+# Of a batch: seven targets, five samples.
+COUNTS = {"tadtr": [7.0, 5.0]}
 
 
 def detector(config: DetectorConfig = TINY_DETECTOR) -> NormalisedDetector:
@@ -68,7 +73,7 @@ def gradient(model: NormalisedDetector) -> Tensor:
 
 
 @pytest.mark.parametrize("shares", [[[0, 2, 4], [1, 3]], [[0, 1, 2, 3, 4], []], [[0], [1, 2], [3, 4]]])
-@pytest.mark.parametrize("config", [TINY_DETECTOR, TINY_TP2DETR], ids=lambda config: config.name)
+@pytest.mark.parametrize("config", TINY, ids=lambda config: config.name)
 def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorConfig) -> None:
     whole = detector(config)
     losses, norm = step_of(whole, Workers(0, 1, CPU))(share(range(5)))
@@ -77,7 +82,8 @@ def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorCon
     parts, part_losses = [], []
     for rows in shares:
         model = detector(config)
-        workers = Pretended(len(shares), torch.tensor([7.0, 0, 0]))  # the batch has seven targets
+        counts = COUNTS.get(config.name, [7.0])  # the batch has seven targets
+        workers = Pretended(len(shares), torch.tensor([*counts, 0, 0]))
         part_losses.append(step_of(model, workers)(share(rows or [0], counts=bool(rows)))[0])
         parts.append(gradient(model))
     # DDP would take the mean of these.
@@ -88,7 +94,7 @@ def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorCon
 
 
 @pytest.mark.parametrize("accumulate", [2, 3, 9])
-@pytest.mark.parametrize("config", [TINY_DETECTOR, TINY_TP2DETR], ids=lambda config: config.name)
+@pytest.mark.parametrize("config", TINY, ids=lambda config: config.name)
 def test_a_share_learnt_in_parts_gives_the_gradient_of_the_whole(
     accumulate: int, config: DetectorConfig
 ) -> None:
