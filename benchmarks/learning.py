@@ -49,6 +49,7 @@ from pipeline.features.timeline import Timeline
 from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.tables import segments_table
 from pipeline.training.batches import epoch_batches
+from pipeline.training.crops import seen_in_epoch
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
 from pipeline.training.plan import TrainingPlan, make_plan
 from pipeline.training.settings import TrainConfig
@@ -127,11 +128,17 @@ class Learner:
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """The mean of each loss over the epoch, from 1, and the seconds of a step."""
         config = self.plan.config
-        batches = epoch_batches(len(self.plan.windows), config.optimiser.batch_size, config.seed, epoch)
+        windows = self.plan.windows
+        batches = epoch_batches(len(windows), config.optimiser.batch_size, config.seed, epoch)
         batches = batches[: self.steps]
         sums: dict[str, float] = defaultdict(float)
         begin = time.perf_counter()
-        shares = map_ahead(lambda rows: read_share([self.plan.windows[i] for i in rows], self.cache), batches)
+        shares = map_ahead(
+            lambda rows: read_share(
+                [seen_in_epoch(windows, int(row), config.seed, epoch) for row in rows], self.cache
+            ),
+            batches,
+        )
         for index, share in enumerate(shares):
             set_rates(
                 self.optimiser, rate_factor((epoch - 1) * self.steps + index, self.steps, config.optimiser)

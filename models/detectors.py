@@ -8,18 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.actionformer.config import ActionFormerConfig, ActionFormerLossConfig
 from models.deformable_detr.config import DeformableDETRConfig, DeformableDETRLossConfig
 from models.dualdetr.config import DualDETRConfig, DualDETRLossConfig
 from models.tadtr.config import TadTRConfig, TadTRLossConfig
 from models.tp2detr.config import TP2DETRConfig, TP2DETRLossConfig
+from models.tridet.config import TriDetConfig, TriDetLossConfig
 
 if TYPE_CHECKING:
     from torch import nn
 
     from models.criterion import Criterion
 
-DetectorConfig = DeformableDETRConfig | DualDETRConfig | TadTRConfig | TP2DETRConfig
-DetectorLossConfig = DeformableDETRLossConfig | DualDETRLossConfig | TadTRLossConfig | TP2DETRLossConfig
+DetectorConfig = (
+    ActionFormerConfig | DeformableDETRConfig | DualDETRConfig | TadTRConfig | TP2DETRConfig | TriDetConfig
+)
+DetectorLossConfig = (
+    ActionFormerLossConfig
+    | DeformableDETRLossConfig
+    | DualDETRLossConfig
+    | TadTRLossConfig
+    | TP2DETRLossConfig
+    | TriDetLossConfig
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,13 @@ class DetectorKind:
     config: type[DetectorConfig]
     loss: type[DetectorLossConfig]
     load: Callable[[], "tuple[Callable[..., nn.Module], Callable[..., Criterion]]"]
+
+
+def _actionformer() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.actionformer.model import ActionFormer
+    from models.points.loss import PointCriterion
+
+    return ActionFormer, PointCriterion
 
 
 def _deformable_detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
@@ -59,11 +77,20 @@ def _tp2detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
     return TP2DETR, TP2DETRCriterion
 
 
+def _tridet() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.points.loss import PointCriterion
+    from models.tridet.model import TriDet
+
+    return TriDet, PointCriterion
+
+
 DETECTORS = {
+    "actionformer": DetectorKind(ActionFormerConfig, ActionFormerLossConfig, _actionformer),
     "deformable_detr": DetectorKind(DeformableDETRConfig, DeformableDETRLossConfig, _deformable_detr),
     "dualdetr": DetectorKind(DualDETRConfig, DualDETRLossConfig, _dualdetr),
     "tadtr": DetectorKind(TadTRConfig, TadTRLossConfig, _tadtr),
     "tp2detr": DetectorKind(TP2DETRConfig, TP2DETRLossConfig, _tp2detr),
+    "tridet": DetectorKind(TriDetConfig, TriDetLossConfig, _tridet),
 }
 
 

@@ -20,6 +20,17 @@ def parameter_roles(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
     return roles
 
 
+def decaying_weights(model: nn.Module) -> set[nn.Parameter]:
+    """The weights of linear layers and convolutions: no bias, norm, scale or embedding (ActionFormer's code)."""
+    return {
+        parameter
+        for module in model.modules()
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.MultiheadAttention)
+        for name, parameter in module.named_parameters(recurse=False)
+        if name.endswith("weight")
+    }
+
+
 def _role(name: str) -> Role:
     if "reference_points" in name or "sampling_offsets" in name:
         return "slow"

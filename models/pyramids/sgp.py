@@ -1,5 +1,7 @@
 """The pyramid of scalable-granularity perception, TriDet's; "enhanced CNN-based" in TP2-DETR."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,30 +30,47 @@ class SGPBlock(nn.Module):
 
     Args:
         dim: channels, a multiple of `NORM_GROUPS`.
-        kernel: tokens that the narrow convolutions span, odd; the wide one spans 1.5 times
+        kernel: tokens that the narrow convolutions span, odd; the wide one spans `wide_factor` times
             `kernel + 1`, made odd.
         ffn_dim: hidden channels of the feed-forward block.
         downsampling: where time is halved; None keeps the resolution.
+        wide_factor: k of TriDet.
+        init_std: deviation of the convolutions' first weights. At 0, where TriDet's released code has it for THUMOS14,
+            they enter as products of zeros alone and stay so: SGP(x) is then x for good.
+        branch: makes what the two residual branches pass through.
     """
 
-    def __init__(self, dim: int, kernel: int, ffn_dim: int, downsampling: Downsampling | None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        kernel: int,
+        ffn_dim: int,
+        downsampling: Downsampling | None,
+        wide_factor: float = 1.5,
+        init_std: float = 1.0,
+        branch: Callable[[], nn.Module] = nn.Identity,
+    ) -> None:
         super().__init__()
         self.downsampling = downsampling
-        wide = 3 * (kernel + 1) // 2
+        wide = round((kernel + 1) * wide_factor)
         self.norm = nn.LayerNorm(dim)
-        self.fc = _depthwise(dim, 1)
-        self.gate = _depthwise(dim, 1)
-        self.modulation = _depthwise(dim, kernel)
-        self.narrow = _depthwise(dim, kernel)
-        self.wide = _depthwise(dim, wide + 1 - wide % 2)
+        self.fc = _depthwise(dim, 1, init_std)
+        self.gate = _depthwise(dim, 1, init_std)
+        self.modulation = _depthwise(dim, kernel, init_std)
+        self.narrow = _depthwise(dim, kernel, init_std)
+        self.wide = _depthwise(dim, wide + 1 - wide % 2, init_std)
+        self.branch = branch()
         self.feed_forward_norm = MaskedGroupNorm(NORM_GROUPS, dim)
         self.feed_forward = gelu_feed_forward(dim, ffn_dim, dropout=0.0)
+        self.feed_forward_branch = branch()
 
     def forward(self, level: Level) -> Level:
         if self.downsampling == "before":
             level = max_pool(level)
-        x = level.features + self._perceive(Level(self.norm(level.features), level.padding_mask).zeroed())
-        x = x + self.feed_forward(self.feed_forward_norm(x, level.padding_mask))
+        normed = Level(self.norm(level.features), level.padding_mask).zeroed()
+        x = level.features + self.branch(self._perceive(normed))
+        change = self.feed_forward(self.feed_forward_norm(x, level.padding_mask))
+        x = x + self.feed_forward_branch(change)
         level = Level(x, level.padding_mask).zeroed()
         return max_pool(level) if self.downsampling == "after" else level
 
@@ -84,10 +103,10 @@ class MaskedGroupNorm(nn.Module):
         return (centred * (variance + self.eps).rsqrt()).flatten(-2) * self.weight + self.bias
 
 
-def _depthwise(dim: int, kernel: int) -> nn.Conv1d:
+def _depthwise(dim: int, kernel: int, init_std: float) -> nn.Conv1d:
     """A convolution of each channel on its own over `[B, dim, T]`, initialised as in the released code."""
     convolution = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
-    nn.init.normal_(convolution.weight)
+    nn.init.normal_(convolution.weight, std=init_std)
     assert convolution.bias is not None
     nn.init.zeros_(convolution.bias)
     return convolution

@@ -2,7 +2,8 @@
 
     <run>/checkpoints/epoch_00007/model.safetensors        weights that predict, and feature statistics
     <run>/checkpoints/epoch_00007/optimiser.safetensors    AdamW's moments, by parameter name; the weights that it moves
-                                                           where others predict, their moving average
+                                                           where others predict, their moving average; and what later
+                                                           losses depend on, such as ActionFormer's running normaliser
     <run>/checkpoints/epoch_00007/checkpoint.json          the rest: resolved config, labels, FeatureSpec, progress
     <run>/checkpoints/epoch_00007_step_000120/             the same within epoch 8, after 120 of its steps
 
@@ -35,6 +36,7 @@ _FORMAT = 1
 _BLOCK_BYTES = 1 << 22
 _NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{6,}))?")
 _WEIGHT = "weight"  # among the state of the optimiser, whose own names are others
+_LOSS = "loss"  # before the names of what losses depend on; no parameter is called so
 
 # The files that a use of a checkpoint reads.
 TO_PREDICT = (_WEIGHTS,)
@@ -124,7 +126,10 @@ class _Description(_Version):
 
 
 def copy_tensors(
-    model: nn.Module, optimiser: torch.optim.Optimizer, predicts: nn.Module | None = None
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    predicts: nn.Module | None = None,
+    loss: Mapping[str, Tensor] | None = None,
 ) -> dict[str, dict[str, Tensor]]:
     """What the files of a checkpoint hold, by the name of the file: copies in host memory, which training leaves alone.
 
@@ -132,8 +137,10 @@ def copy_tensors(
         model: whose parameters `optimiser` moves.
         optimiser: with its state.
         predicts: the model that predicts where that is another one, of the same tensors.
+        loss: what later losses depend on, by name.
     """
     state = dict(_optimiser_tensors(model, optimiser))
+    state |= {f"{_LOSS}//{name}": _copy(tensor) for name, tensor in (loss or {}).items()}
     if predicts is not None:
         state |= {f"{name}//{_WEIGHT}": _copy(parameter) for name, parameter in model.named_parameters()}
     weights = (model if predicts is None else predicts).state_dict()
@@ -248,10 +255,12 @@ def load_weights(info: CheckpointInfo, model: nn.Module) -> None:
         raise InputError(f"{info.url}: does not fit the model ({' '.join(str(error).split())})") from error
 
 
-def load_optimiser(info: CheckpointInfo, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def load_optimiser(
+    info: CheckpointInfo, model: nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, Tensor]:
     """Continue with a checkpoint's optimiser state; rates and decay stay as `optimiser` has them.
 
-    Where other weights predict than those that it moves, `model` gets the latter.
+    Where other weights predict than those that it moves, `model` gets the latter. Returns what later losses depend on.
     """
     tensors = _read_tensors(info, _OPTIMISER)
     for name, parameter in model.named_parameters():
@@ -262,6 +271,8 @@ def load_optimiser(info: CheckpointInfo, model: nn.Module, optimiser: torch.opti
             parameter.data.copy_(weight)
         if state:
             optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
+    prefix = f"{_LOSS}//"
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def checkpoint_name(epoch: int, within: int = 0) -> str:

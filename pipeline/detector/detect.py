@@ -40,7 +40,14 @@ def detect_videos(
         for window in video_windows(video.video_id, video.num_snippets, windows, training=False)
     )
     found = detect_windows(
-        detector, cut, cache, batch_size=batch_size, top_k=merge.window_top_k, device=device, mixed=mixed
+        detector,
+        cut,
+        cache,
+        batch_size=batch_size,
+        top_k=merge.window_top_k,
+        min_score=merge.min_score,
+        device=device,
+        mixed=mixed,
     )
     by_video = groupby(found, key=lambda pair: pair[0].video_id)
     for video, (_, pairs) in zip(videos, by_video, strict=True):
@@ -56,8 +63,9 @@ def detect_windows(
     top_k: int,
     device: torch.device,
     mixed: bool = False,
+    min_score: float = 0.0,
 ) -> Iterator[tuple[Window, Detections]]:
-    """Each window, in order, with its `top_k` best detections on the CPU.
+    """Each window, in order, with its `top_k` best detections of at least `min_score` on the CPU.
 
     No batch holds windows of two videos, unless they may be `mixed`: a matrix product may round differently for another
     number of rows, and what is found in a video should not depend, to the bit, on which others a job that was stopped
@@ -73,7 +81,7 @@ def detect_windows(
             if not bool(is_finite(output)):
                 videos = ", ".join(sorted({window.video_id for window in batch}))
                 raise FloatingPointError(f"a prediction is not a number in a batch of windows of {videos}")
-            found = decode(output, top_k)
+            found = decode(output, top_k, min_score)
         for window, detections in zip(batch, found, strict=True):
             yield (
                 window,

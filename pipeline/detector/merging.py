@@ -17,6 +17,7 @@ import numpy as np
 
 from models.detection import Detections
 from pipeline.detector.settings import MergeConfig
+from pipeline.detector.voting import voted
 from pipeline.detector.windows import Window
 from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.detections import VideoDetections
@@ -31,9 +32,9 @@ def merge_windows(
 
     Args:
         video: gives the timeline and the duration to which segments are clamped; those left without length
-            go.
+            go, and those of no more than `config.min_snippets`.
         found: each window of the video once, with its detections.
-        config: which detections suppress each other, and how many stay.
+        config: which detections suppress each other, how many stay, and whether those that go have moved them.
     """
     counts = [len(detections.scores) for _, detections in found]
     coordinates = [window.coordinates(d.segments.double().clamp(0, 1).numpy()) for window, d in found]
@@ -43,7 +44,8 @@ def merge_windows(
     scores = np.concatenate([np.zeros(0), *(d.scores.double().numpy() for _, d in found)])
     starts = np.repeat([window.start for window, _ in found], counts).astype(np.int64)
 
-    long_enough = np.flatnonzero(segments[:, 1] > segments[:, 0])
+    snippets = np.concatenate([np.zeros(0), *(np.diff(rows, axis=1)[:, 0] for rows in coordinates)])
+    long_enough = np.flatnonzero((segments[:, 1] > segments[:, 0]) & (snippets > config.min_snippets))
     segments, labels, scores, starts = (a[long_enough] for a in (segments, labels, scores, starts))
     groups = np.zeros_like(labels) if config.across_classes else labels
     reach = _reach([window for window, _ in found], counts, coordinates)[long_enough]
@@ -51,13 +53,17 @@ def merge_windows(
         reach = np.ones_like(reach)
     elif config.rivals == "windows":
         reach = np.zeros_like(reach)
+    before = scores
     if config.soft_nms is not None:
         scores = softened(segments, scores, groups, starts, reach, config.soft_nms, ties=labels)
         kept = _best_first(segments, scores, starts, labels)
     else:
         kept = surviving(segments, scores, groups, starts, reach, config.nms_tiou, ties=labels)
-    kept = kept[: config.video_top_k or None]
-    return VideoDetections(segments[kept], labels[kept], scores[kept])
+    kept = kept[scores[kept] >= config.min_score][: config.video_top_k or None]
+    final = segments[kept]
+    if config.voting_tiou is not None:
+        final = voted(kept, segments, before, groups, config.voting_tiou, config.voting_weight)
+    return VideoDetections(final, labels[kept], scores[kept])
 
 
 def _reach(windows: Sequence[Window], counts: Sequence[int], coordinates: Sequence[np.ndarray]) -> np.ndarray:

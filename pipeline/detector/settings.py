@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from models.detectors import DetectorConfig
+from pipeline.detector.voting import VotingWeight
 from pipeline.settings import Settings
 
 Rivals = Literal["windows", "overlaps", "all"]
@@ -46,6 +47,15 @@ class WindowConfig(Settings):
         False, description="let a window's [0, 1] end where its last snippet begins (released code of GAP)"
     )
     keep_empty: bool = Field(False, description="train on windows without any action, too")
+    crop: PositiveInt | None = Field(
+        None, description="mode=whole: most snippets that training sees of a video, cut at random"
+    )
+    crop_part: tuple[float, float] = Field(
+        (0.9, 1.0), description="part of a video of no more than crop snippets that training sees"
+    )
+    crop_margin: float = Field(
+        0.0, ge=0, description="snippets on either side of a crop in which actions count as seen"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -73,11 +83,24 @@ class WindowConfig(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _crops_are_parts_of_whole_videos(self) -> "WindowConfig":
+        if self.crop is not None and self.mode != "whole":
+            raise ValueError(f"windows.crop ({self.crop}) needs windows.mode=whole, not {self.mode}")
+        shortest, longest = self.crop_part
+        if not 0 < shortest <= longest <= 1:
+            raise ValueError(f"windows.crop_part ([{shortest:g},{longest:g}]) must be two rising parts of 1")
+        return self
+
 
 class MergeConfig(Settings):
     """How the detections of overlapping windows become those of their video."""
 
-    window_top_k: PositiveInt = Field(100, description="best detections taken from each window")
+    window_top_k: PositiveInt = Field(
+        100, description="best detections of each window, or of each level of points"
+    )
+    min_score: float = Field(0.0, ge=0, lt=1, description="detections less sure are left out")
+    min_snippets: float = Field(0.0, ge=0, description="detections of no more snippets are left out")
     video_top_k: int = Field(0, ge=0, description="best detections kept of each video; 0 keeps all")
     nms_tiou: float = Field(
         0.4, gt=0, le=1, description="of rival detections with more tIoU the best stays; 1 keeps all"
@@ -89,6 +112,12 @@ class MergeConfig(Settings):
         None, description="sigma of Gaussian soft-NMS, which lowers scores of rivals; null removes rivals"
     )
     across_classes: bool = Field(False, description="let detections of different classes suppress each other")
+    voting_tiou: float | None = Field(
+        None, gt=0, le=1, description="move what stays to the mean of what overlapped it by this; null: no"
+    )
+    voting_weight: VotingWeight = Field(
+        "score_tiou", description="weight of a detection in that mean: score; or times its tIoU"
+    )
 
 
 class DetectorSettings(Settings):
@@ -103,7 +132,11 @@ class DetectorSettings(Settings):
 class MergeOverride(Settings):
     """Changes to the run's own `merge` settings; null keeps each as it was trained."""
 
-    window_top_k: PositiveInt | None = Field(None, description="best detections taken from each window")
+    window_top_k: PositiveInt | None = Field(
+        None, description="best detections of each window, or of each level of points"
+    )
+    min_score: float | None = Field(None, ge=0, lt=1, description="detections less sure are left out")
+    min_snippets: float | None = Field(None, ge=0, description="detections of no more snippets are left out")
     video_top_k: int | None = Field(None, ge=0, description="best detections kept of each video; 0 keeps all")
     nms_tiou: float | None = Field(
         None,
@@ -119,6 +152,12 @@ class MergeOverride(Settings):
     )
     across_classes: bool | None = Field(
         None, description="let detections of different classes suppress each other"
+    )
+    voting_tiou: float | None = Field(
+        None, gt=0, le=1, description="move what stays to the mean of what overlapped it by this"
+    )
+    voting_weight: VotingWeight | None = Field(
+        None, description="weight of a detection in that mean: score; or times its tIoU"
     )
 
     def apply(self, merge: MergeConfig) -> MergeConfig:

@@ -16,17 +16,18 @@ class MovingAverage(Generic[Model]):
         model: like the one that is averaged, with the averaged weights; in eval mode.
     """
 
-    def __init__(self, model: Model, decay: float) -> None:
-        """Begin with the weights that `model` has now."""
+    def __init__(self, model: Model, decay: float, ramp: bool = True) -> None:
+        """Begin with the weights that `model` has now; `ramp` lets the decay begin low."""
         self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
         self._decay = decay
+        self._ramp = ramp
 
     @torch.no_grad()
     def update(self, model: Model, steps: int) -> None:
         """Take in the weights after `steps` steps of the run.
 
-        The decay rises to its value as (1 + steps) / (10 + steps), the rule of TensorFlow's `num_updates`, so that a
-        short run is no average of its first weights.
+        With a ramp, the decay rises to its value as (1 + steps) / (10 + steps), the rule of TensorFlow's `num_updates`,
+        so that a short run is no average of its first weights.
         """
-        decay = min(self._decay, (1 + steps) / (10 + steps))
+        decay = min(self._decay, (1 + steps) / (10 + steps)) if self._ramp else self._decay
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)

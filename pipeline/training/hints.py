@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from models.points.config import PointConfig
 from pipeline.detector.settings import WindowConfig
 from pipeline.features.variation import why_constant
 from pipeline.features.video_features import VideoFeatures
@@ -57,7 +58,8 @@ def _proportions(plan: TrainingPlan) -> Iterable[str]:
         rates += [_snippet_seconds(video)] * len(seconds)
     median, part, snippet = np.median(lengths), np.median(parts), np.median(rates)
     sliding = windows.mode == "sliding"
-    if part < _LEAST_OF_WINDOW:
+    points = isinstance(plan.config.model, PointConfig)  # which see as finely in windows of any length
+    if part < _LEAST_OF_WINDOW and not points:
         finer = f"windows.length={_snippets(median / _SHORT_SHARE / snippet)}"
         remedy = f"try {finer}" if sliding else f"try windows.mode=sliding {finer}"
         if snippet > median:

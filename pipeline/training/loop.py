@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypedDict
 
 import numpy as np
@@ -27,6 +28,7 @@ from pipeline.training.averaging import MovingAverage
 from pipeline.training.batches import epoch_batches
 from pipeline.training.clock import Clock
 from pipeline.training.compiling import COMPILED_MULTIPLE, compiled
+from pipeline.training.crops import seen_in_epoch
 from pipeline.training.feature_statistics import feature_statistics
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
 from pipeline.training.plan import TrainingPlan
@@ -80,6 +82,7 @@ class TrainingProcess:
         self.detector: NormalisedDetector = detector.to(workers.device)
         self.average: MovingAverage[NormalisedDetector] | None = None
         self.optimiser = build_optimiser(self.detector, config.optimiser)
+        self.criterion = build_criterion(config.loss)
         self.progress = Progress(epoch=0, step=0, history=(), windows=len(plan.windows))
         self.steps_per_epoch = len(self._batches(epoch=0))
         self.writer = CheckpointWriter(plan)
@@ -132,9 +135,8 @@ class TrainingProcess:
         model = ray.train.torch.prepare_model(self.detector)
         if self.config.compile:
             model = compiled(model)
-        criterion = build_criterion(self.config.loss)
         return TrainStep(
-            model, criterion, self.optimiser, self.workers, optimiser.clip_norm, optimiser.accumulate
+            model, self.criterion, self.optimiser, self.workers, optimiser.clip_norm, optimiser.accumulate
         )
 
     def _restore_or_prepare(self) -> None:
@@ -142,12 +144,11 @@ class TrainingProcess:
         # One worker looks, so that all agree even if a process of an earlier try still writes.
         found = last_checkpoint(self.config.run) if self.workers.rank == 0 else None
         url = broadcast_from_rank_zero(found.url if found else None)
-        decay = self.config.optimiser.ema_decay
         if url:
             info = read_info(url)
             load_weights(info, self.detector)
-            self.average = MovingAverage(self.detector, decay) if decay else None
-            load_optimiser(info, self.detector, self.optimiser)
+            self.average = self._average()
+            self.criterion.normaliser.load_state(load_optimiser(info, self.detector, self.optimiser))
             self.progress = info.progress
             windows = len(self.plan.windows)
             if info.progress.windows != windows:  # an epoch of other windows begins anew
@@ -159,7 +160,14 @@ class TrainingProcess:
                 self.cache, self.plan.videos, self.plan.store.spec.dim, self.workers
             )
             self.detector.set_statistics(*statistics)
-        self.average = MovingAverage(self.detector, decay) if decay else None
+        self.average = self._average()
+
+    def _average(self) -> MovingAverage[NormalisedDetector] | None:
+        """The moving average of the weights, which begins with what they are now, where the run has one."""
+        optimiser = self.config.optimiser
+        if optimiser.ema_decay is None:
+            return None
+        return MovingAverage(self.detector, optimiser.ema_decay, optimiser.ema_ramp)
 
     def _train_epoch(
         self, epoch: int, step: TrainStep, reporter: Reporter | None, teller: Teller
@@ -175,8 +183,8 @@ class TrainingProcess:
         sums: dict[str, Tensor] = {}
         if self.workers.rank == 0:
             sums = {name: torch.tensor(value, device=device) for name, value in self.progress.sums.items()}
-        clock = Clock()
-        for index, share in clock.waiting_for(map_ahead(self._load_share, batches[first:]), first):
+        clock, load = Clock(), partial(self._load_share, epoch)
+        for index, share in clock.waiting_for(map_ahead(load, batches[first:]), first):
             steps_done = (epoch - 1) * self.steps_per_epoch + index
             factor = rate_factor(steps_done, self.steps_per_epoch, optimiser)
             set_rates(self.optimiser, factor)
@@ -240,21 +248,24 @@ class TrainingProcess:
     def _batches(self, epoch: int) -> list[np.ndarray]:
         """Window indices of each step, over all workers."""
         config = self.config
-        # Windows of one length need no sorting, and publications shuffle them freely.
-        lengths = self.plan.windows.length if config.windows.mode == "whole" else None
+        # Windows of one length need no sorting, nor do crops, and publications shuffle them freely.
+        windows = config.windows
+        lengths = self.plan.windows.length if windows.mode == "whole" and windows.crop is None else None
         return epoch_batches(len(self.plan.windows), config.optimiser.batch_size, config.seed, epoch, lengths)
 
-    def _load_share(self, batch: np.ndarray) -> Share:
+    def _load_share(self, epoch: int, batch: np.ndarray) -> Share:
         """This worker's windows of a batch, or one that does not count where there are not enough for all."""
         mine = batch[self.workers.rank :: self.workers.size]
-        windows = [self.plan.windows[index] for index in (mine if len(mine) else batch[:1])]
+        rows = mine if len(mine) else batch[:1]
+        windows = [seen_in_epoch(self.plan.windows, int(row), self.config.seed, epoch) for row in rows]
         multiple = COMPILED_MULTIPLE if self.config.compile else 1
         return read_share(windows, self.cache, counts=len(mine) > 0, multiple=multiple)
 
     def _save_checkpoint(self) -> None:
         if self.workers.rank == 0:
             predicts = None if self.average is None else self.average.model
-            self.writer.save(self.progress, self.detector, self.optimiser, predicts)
+            loss = self.criterion.normaliser.state()
+            self.writer.save(self.progress, self.detector, self.optimiser, predicts, loss)
 
 
 @contextmanager

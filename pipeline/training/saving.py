@@ -1,6 +1,7 @@
 """Checkpoints written while training goes on."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -48,11 +49,12 @@ class CheckpointWriter:
         model: nn.Module,
         optimiser: torch.optim.Optimizer,
         predicts: nn.Module | None = None,
+        loss: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         """Begin to write a checkpoint of what these are now."""
         self.wait()
         self._since = time.monotonic()
-        tensors = copy_tensors(model, optimiser, predicts)
+        tensors = copy_tensors(model, optimiser, predicts, loss)
         self._writing = self._thread.submit(self._write, progress, tensors)
 
     def check(self) -> None:

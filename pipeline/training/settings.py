@@ -1,5 +1,6 @@
 """Settings of training."""
 
+from dataclasses import fields
 from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -32,12 +33,19 @@ class OptimiserConfig(Settings):
         None, description="learning rate of a temporal feature pyramid; null is lr"
     )
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay")
+    decay_on: Literal["all", "weights"] = Field(
+        "all", description="what decays: all; weights of linear layers and convolutions alone"
+    )
     epochs: PositiveInt = Field(35, description="passes over the training windows")
     drop_epochs: tuple[PositiveInt, ...] = Field(
         (30,), description="epochs after which lr is multiplied by drop_factor"
     )
     drop_factor: PositiveFloat = Field(0.1, description="factor on lr at each drop")
+    cosine_epochs: PositiveInt | None = Field(
+        None, description="let lr fall to 0 by a cosine until this epoch; null falls at drop_epochs"
+    )
     warmup_steps: int = Field(0, ge=0, description="steps over which lr rises linearly from 0")
+    warmup_epochs: int = Field(0, ge=0, description="or epochs over which it does, in every step")
     clip_norm: PositiveFloat | None = Field(0.1, description="clip the gradient's norm; null does not")
     batch_size: PositiveInt = Field(16, description="windows in a step, over all workers")
     accumulate: PositiveInt = Field(
@@ -46,6 +54,22 @@ class OptimiserConfig(Settings):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="predict with a moving average of the weights; 0.999 is usual"
     )
+    ema_ramp: bool = Field(True, description="let ema_decay begin low, so that short runs profit, too")
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> "OptimiserConfig":
+        if self.warmup_steps and self.warmup_epochs:
+            raise ValueError(
+                f"optimiser.warmup_steps ({self.warmup_steps}) and warmup_epochs ({self.warmup_epochs}) are two "
+                "ways to say one thing; leave one out"
+            )
+        if self.cosine_epochs is not None:
+            last = max(self.epochs, self.warmup_epochs + 1)
+            if self.cosine_epochs < last:
+                raise ValueError(
+                    f"optimiser.cosine_epochs ({self.cosine_epochs}) must be {last} or more, or lr is 0 before the end"
+                )
+        return self
 
 
 class TrainConfig(DetectorSettings):
@@ -131,6 +155,11 @@ class TrainConfig(DetectorSettings):
     def _loss_fits_the_detector(self) -> "TrainConfig":
         if self.loss.name != self.model.name:
             raise ValueError(f"loss.name ({self.loss.name}) must be model.name ({self.model.name})")
+        both = {field.name for field in fields(self.loss)} & {field.name for field in fields(self.model)}
+        for name in sorted(both):
+            told, needed = getattr(self.loss, name), getattr(self.model, name)
+            if told != needed:
+                raise ValueError(f"loss.{name} ({told}) must be model.{name} ({needed})")
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Point detectors: what ActionFormer, TemporalMaxer and TriDet share."""
