@@ -10,7 +10,6 @@ their code has it: two detections of one window are rivals as well where both re
 window. "all" is ordinary non-maximum suppression over a video.
 """
 
-import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -55,7 +54,9 @@ def merge_windows(
         reach = np.zeros_like(reach)
     before = scores
     if config.soft_nms is not None:
-        scores = softened(segments, scores, groups, starts, reach, config.soft_nms, ties=labels)
+        scores = softened(
+            segments, scores, groups, starts, reach, config.soft_nms, ties=labels, min_score=config.min_score
+        )
         kept = _best_first(segments, scores, starts, labels)
     else:
         kept = surviving(segments, scores, groups, starts, reach, config.nms_tiou, ties=labels)
@@ -107,7 +108,7 @@ def surviving(
         ties: `[N]` integers that order equal scores.
     """
     order = _best_first(segments, scores, windows, ties)
-    better, worse, _ = _rivals(segments[order], groups[order], windows[order], reach[order], threshold)
+    better, worse = _rivals(segments[order], groups[order], windows[order], reach[order], threshold)
     # All detections whose fate no undecided better rival can change are decided together, round by round.
     undecided = np.ones(len(order), dtype=bool)
     stays = np.zeros(len(order), dtype=bool)
@@ -131,35 +132,63 @@ def softened(
     reach: np.ndarray,
     sigma: float,
     ties: np.ndarray,
+    min_score: float = 0.0,
 ) -> np.ndarray:
     """The scores `[N]` after Gaussian soft-NMS: each detection in turn, the best first, lowers its rivals' scores.
 
-    A rival with tIoU `o` is multiplied by exp(-o² / sigma). Arguments as for `surviving`.
+    A rival with tIoU `o` is multiplied by exp(-o² / sigma). Arguments as for `surviving`; a score that is lowered below
+    `min_score` need not be told how far.
     """
-    order = _best_first(segments, scores, windows, ties)
-    left, right, overlap = _rivals(segments[order], groups[order], windows[order], reach[order], 0.0)
-    # Each pair from both sides, by the row that may come first.
-    one, other = np.concatenate([left, right]), np.concatenate([right, left])
-    factor = np.exp(-(np.concatenate([overlap, overlap]) ** 2) / sigma)
-    by_row = np.argsort(one, kind="stable")
-    other, factor = other[by_row], factor[by_row]
-    bounds = np.searchsorted(one[by_row], np.arange(len(order) + 1))
-    found = scores[order].astype(np.float64)
-    waiting = [(-score, row) for row, score in enumerate(found)]
-    heapq.heapify(waiting)
-    done = np.zeros(len(order), dtype=bool)
-    while waiting:
-        score, row = heapq.heappop(waiting)
-        if done[row] or -score != found[row]:
-            continue  # it has been lowered since
-        done[row] = True
-        mine = slice(bounds[row], bounds[row + 1])
-        rivals = other[mine][~done[other[mine]]]
-        found[rivals] *= factor[mine][~done[other[mine]]]
-        for rival in rivals.tolist():
-            heapq.heappush(waiting, (-found[rival], rival))
-    result = np.empty_like(found)
-    result[order] = found
+    turn = np.empty(len(scores), dtype=np.int64)
+    turn[_best_first(segments, scores, windows, ties)] = np.arange(len(scores))
+    result = scores.astype(np.float64)
+    by_start = np.lexsort((segments[:, 0], groups))
+    for rows in np.split(by_start, np.flatnonzero(np.diff(groups[by_start])) + 1):
+        if len(rows):
+            of_group = (segments[rows], result[rows], windows[rows], reach[rows], turn[rows])
+            result[rows] = _softened_group(*of_group, sigma, min_score)
+    return result
+
+
+def _softened_group(
+    segments: np.ndarray,
+    scores: np.ndarray,
+    windows: np.ndarray,
+    reach: np.ndarray,
+    turn: np.ndarray,
+    sigma: float,
+    min_score: float,
+) -> np.ndarray:
+    """`softened` of one group in the order of starts; of equal scores that of least `turn` comes first.
+
+    Pairs are never stored: a point detector's thousands of segments a video all overlap one another.
+    """
+    start, end = segments.T.copy()
+    # Whoever overlaps a segment starts before its end, and no earlier than the longest could.
+    low = np.searchsorted(start, start - (end - start).max(), side="left")
+    high = np.searchsorted(start, end, side="left")
+    length = end - start
+    all_are_rivals = bool(reach.all(axis=0).any())
+    waiting = scores.copy()
+    result = scores.copy()
+    for _ in range(len(scores)):
+        best = int(waiting.argmax())
+        if waiting[best] < min_score or waiting[best] <= 0:
+            break
+        equal = np.flatnonzero(waiting == waiting[best])
+        best = int(equal[turn[equal].argmin()])
+        result[best] = waiting[best]
+        waiting[best] = -1.0
+        near = slice(low[best], high[best])
+        inside = np.minimum(end[near], end[best])
+        inside -= np.maximum(start[near], start[best])
+        np.maximum(inside, 0.0, out=inside)
+        tiou = inside / (length[near] + length[best] - inside)
+        if not all_are_rivals:
+            tiou *= (windows[near] != windows[best]) | (reach[near] & reach[best]).any(axis=1)
+        waiting[near] *= np.exp(tiou * tiou * (-1 / sigma))
+    left = waiting >= 0
+    result[left] = waiting[left]
     return result
 
 
@@ -171,9 +200,9 @@ def _best_first(
 
 def _rivals(
     segments: np.ndarray, groups: np.ndarray, windows: np.ndarray, reach: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs (better, worse) of rivals with tIoU above `threshold`, and their tIoU. The rows come best first."""
-    pairs, tious = [np.zeros((2, 0), dtype=np.int64)], [np.zeros(0)]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (better, worse) of rivals with tIoU above `threshold`. The rows come best first."""
+    pairs = [np.zeros((2, 0), dtype=np.int64)]
     for left, right in _overlapping(segments, groups):
         overlap = np.minimum(segments[left, 1], segments[right, 1]) - segments[right, 0]
         lengths = segments[:, 1] - segments[:, 0]
@@ -181,9 +210,8 @@ def _rivals(
         rivals = (windows[left] != windows[right]) | (reach[left] & reach[right]).any(axis=1)
         rivals &= overlap > threshold * union
         pairs.append(np.sort(np.stack([left[rivals], right[rivals]]), axis=0))
-        tious.append(overlap[rivals] / union[rivals])
     better, worse = np.concatenate(pairs, axis=1)
-    return better, worse, np.concatenate(tious)
+    return better, worse
 
 
 def _overlapping(segments: np.ndarray, groups: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

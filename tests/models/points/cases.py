@@ -11,9 +11,7 @@ POINT_DETECTORS: dict[str, tuple[DetectorConfig, DetectorLossConfig]] = {
         ActionFormerLossConfig(regression_per_class=True),
     ),
     "temporalmaxer": (
-        ActionFormerConfig(
-            dim=32, embedding_layers=1, stem_blocks=0, head_layers=1, pyramid="max_pool"
-        ),
+        ActionFormerConfig(dim=32, embedding_layers=1, stem_blocks=0, head_layers=1, pyramid="max_pool"),
         ActionFormerLossConfig(),
     ),
     "tridet": (TriDetConfig.tiny(), TriDetLossConfig()),

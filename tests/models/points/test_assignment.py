@@ -135,7 +135,11 @@ def actions(draw: st.DrawFn) -> tuple[list[tuple[float, float, int]], int, int]:
         )
     )
     # Not on the eighths themselves, where a point would lie on the border of a window up to rounding.
-    return [(s / 8 + 0.05, (s + n) / 8 + 0.07, label) for s, n, label in rows], tokens, draw(st.integers(0, 9))
+    return (
+        [(s / 8 + 0.05, (s + n) / 8 + 0.07, label) for s, n, label in rows],
+        tokens,
+        draw(st.integers(0, 9)),
+    )
 
 
 @given(actions(), st.booleans(), st.integers(1, 6))
@@ -161,7 +165,11 @@ def test_points_are_those_of_the_loop_and_padding_changes_none(
 
 
 def test_a_batch_counts_the_points_of_all_samples() -> None:
-    rows: list[Tensor] = [torch.tensor([[0.1, 0.3]]), torch.zeros(0, 2), torch.tensor([[0.1, 0.3], [0.5, 0.9]])]
+    rows: list[Tensor] = [
+        torch.tensor([[0.1, 0.3]]),
+        torch.zeros(0, 2),
+        torch.tensor([[0.1, 0.3], [0.5, 0.9]]),
+    ]
     targets = [Target(segments, torch.zeros(len(segments), dtype=torch.long)) for segments in rows]
     mask = torch.arange(40) >= torch.tensor([[40], [40], [25]])
     alone = [

@@ -24,7 +24,9 @@ def test_a_sample_alone_and_padded_in_a_batch_give_the_same(name: str) -> None:
     model = restless(build_detector(POINT_DETECTORS[name][0], 16, 3))
     samples = [torch.randn(length, 16) for length in (1, 2, 7, 12, 33, 47)]
     for length in (47, 64, 100):
-        rows = [padded(sample, length, junk=float("nan") if i % 2 else 1e4) for i, sample in enumerate(samples)]
+        rows = [
+            padded(sample, length, junk=float("nan") if i % 2 else 1e4) for i, sample in enumerate(samples)
+        ]
         together = model(torch.cat([row for row, _ in rows]), torch.cat([mask for _, mask in rows]))
         valid = together.final.valid
         for index, sample in enumerate(samples):

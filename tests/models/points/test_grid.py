@@ -20,7 +20,9 @@ def points(per_class: bool) -> PointPrediction:
     distances = torch.tensor([[[1.0, 2], [0, 0], [0.5, 1], [5, 5], [0.25, 0.5], [1, 0]]])
     if per_class:
         distances = torch.stack((distances, distances.flip(-1)), dim=2)
-    return PointPrediction(logits, distances, torch.tensor([[False, False, False, True, False, False]]), (4, 2))
+    return PointPrediction(
+        logits, distances, torch.tensor([[False, False, False, True, False, False]]), (4, 2)
+    )
 
 
 def test_segments_are_parts_of_the_valid_tokens() -> None:
@@ -51,5 +53,7 @@ def test_what_is_less_sure_than_asked_is_left_out() -> None:
     (found,) = decode(as_output(points(False)), top_k=100, min_score=0.6)
     assert (found.scores >= 0.6).all()
     assert len(found.scores) == 3
-    plain = DetectorOutput((SetPrediction(torch.tensor([[[0, 1.0]]]), torch.zeros(1, 1, 1), torch.ones(1, 1) > 0),))
+    plain = DetectorOutput(
+        (SetPrediction(torch.tensor([[[0, 1.0]]]), torch.zeros(1, 1, 1), torch.ones(1, 1) > 0),)
+    )
     assert [len(decode(plain, 5, least)[0].scores) for least in (0.0, 0.5, 0.51)] == [1, 1, 0]

@@ -34,9 +34,7 @@ def output(per_class: bool = False, seed: int = 0) -> DetectorOutput:
 ])  # fmt: skip
 def test_the_focal_loss_is_the_published_one(logit: float, absent: float, present: float) -> None:
     # The facts list the loss of a positive at a rare class and that of a negative at a sure one.
-    found = [
-        sigmoid_focal_loss(torch.tensor(logit), torch.tensor(t), 0.25, 2.0).item() for t in (0.0, 1.0)
-    ]
+    found = [sigmoid_focal_loss(torch.tensor(logit), torch.tensor(t), 0.25, 2.0).item() for t in (0.0, 1.0)]
     assert found == pytest.approx([absent, present], rel=1e-4)
 
 
@@ -49,7 +47,9 @@ def positives(per_class: bool) -> list[tuple[int, list[int], dict[int, tuple[flo
     ]:  # fmt: skip
         near = {k: ((place - a) / stride, (b - place) / stride) for k, (a, b) in claims.items()}
         fits = {
-            k: near[k] for k, (a, b) in claims.items() if max(place - a, b - place) <= 4 and abs(place - (a + b) / 2) < 1.5
+            k: near[k]
+            for k, (a, b) in claims.items()
+            if max(place - a, b - place) <= 4 and abs(place - (a + b) / 2) < 1.5
         }
         if fits and not per_class:
             fits = {0: fits[0]} if 0 in fits else fits  # the shorter one
@@ -117,7 +117,9 @@ def test_the_normaliser_is_a_running_mean_that_a_checkpoint_keeps() -> None:
     resumed = made().normaliser
     resumed.load_state({name: value.clone() for name, value in normaliser.state().items()})
     counts = torch.tensor([37.0])
-    assert resumed.divisors(counts)[0] == normaliser.divisors(counts)[0] != made().normaliser.divisors(counts)[0]
+    assert (
+        resumed.divisors(counts)[0] == normaliser.divisors(counts)[0] != made().normaliser.divisors(counts)[0]
+    )
 
 
 def test_what_a_share_counts_is_its_points_with_an_action() -> None:

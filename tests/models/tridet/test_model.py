@@ -87,7 +87,9 @@ def test_starts_and_ends_do_not_shape_the_pyramid() -> None:
     model.centre.output.bias.data.zero_()
     output = model(torch.randn(1, 40, 16), torch.zeros(1, 40, dtype=torch.bool))
     output.points.distances.square().sum().backward()
-    assert all(parameter.grad is None or parameter.grad.abs().max() == 0 for parameter in model.trunk.parameters())
+    assert all(
+        parameter.grad is None or parameter.grad.abs().max() == 0 for parameter in model.trunk.parameters()
+    )
     assert model.starts.output.weight.grad.abs().max() > 0
 
 

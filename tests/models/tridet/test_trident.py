@@ -35,11 +35,16 @@ def test_it_is_the_mean_over_the_tokens_beside_a_point() -> None:
                 own = centre[0, token, label if classes > 1 else 0]
                 left = [starts[0, t, label] if (t := token - BINS + j) >= 0 else 0.0 for j in range(BINS + 1)]
                 right = [ends[0, t, label] if (t := token + j) < TOKENS else 0.0 for j in range(BINS + 1)]
-                shares = [(torch.tensor(logits) + o).softmax(0) for logits, o in zip((left, right), own, strict=True)]
+                shares = [
+                    (torch.tensor(logits) + o).softmax(0)
+                    for logits, o in zip((left, right), own, strict=True)
+                ]
                 expected = [
                     sum(float(share) * abs(j - zero) for j, share in enumerate(part))
                     for part, zero in zip(shares, (BINS, 0), strict=True)
                 ]
-                torch.testing.assert_close(found[0, token, label], torch.tensor(expected), atol=1e-4, rtol=1e-4)
+                torch.testing.assert_close(
+                    found[0, token, label], torch.tensor(expected), atol=1e-4, rtol=1e-4
+                )
     assert (found >= 0).all()
     assert (found <= BINS).all()

@@ -70,3 +70,27 @@ def test_a_checkpoint_predicts_by_the_average_and_goes_on_with_the_weights(tmp_p
         assert torch.equal(parameter, weight)
         assert its_optimiser.state[parameter]["step"] == 2
         assert its_optimiser.state[parameter].keys() == {"step", "exp_avg", "exp_avg_sq"}
+
+
+def test_without_a_ramp_the_first_weights_count_as_much_as_the_decay_says() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(1.0)
+    average = MovingAverage(model, decay=0.999, ramp=False)
+    model.weight.data.fill_(2.0)
+    average.update(model, 1)
+    assert average.model.weight.item() == pytest.approx(1.001)
+
+
+def test_a_checkpoint_keeps_what_later_losses_depend_on(tmp_path: Path) -> None:
+    model = build(TINY_DETECTOR, SPEC.dim, len(LABELS), bf16=False)
+    optimiser = build_optimiser(model, OptimiserConfig())
+    state = {"positives": torch.tensor(91.4)}
+    write_checkpoint(
+        str(tmp_path / "checkpoint"),
+        progress=Progress(1, 2, ()),
+        labels=LABELS,
+        feature_spec=SPEC,
+        config={},
+        tensors=copy_tensors(model, optimiser, loss=state),
+    )
+    assert load_optimiser(read_info(str(tmp_path / "checkpoint")), model, optimiser) == state

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.actionformer import ActionFormerConfig
 from models.detection import Target
 from models.detectors import DETECTORS, DetectorConfig, build_criterion
 from models.tadtr import TadTRConfig
 from models.tp2detr import TP2DETRConfig
+from models.tridet import TriDetConfig
 from pipeline.detector.build import build
 from pipeline.detector.normalisation import NormalisedDetector
 from pipeline.training.optimisation import build_optimiser
@@ -34,9 +36,9 @@ class Pretended(Workers):
 
 TINY_TP2DETR = TP2DETRConfig(**(TINY_MODEL | {"name": "tp2detr", "num_levels": 2}))
 TINY_TADTR = TadTRConfig(**(TINY_MODEL | {"name": "tadtr", "roi_bins": 2, "actionness_dim": 8}))
-TINY = [TINY_DETECTOR, TINY_TP2DETR, TINY_TADTR]
-# Of a batch: seven targets, five samples.
-COUNTS = {"tadtr": [7.0, 5.0]}
+TINY_ACTIONFORMER = ActionFormerConfig.tiny(drop_path=0.0)
+TINY_TRIDET = TriDetConfig.tiny(drop_path=0.0, input_noise=0.0)
+TINY = [TINY_DETECTOR, TINY_TP2DETR, TINY_TADTR, TINY_ACTIONFORMER, TINY_TRIDET]
 
 
 def detector(config: DetectorConfig = TINY_DETECTOR) -> NormalisedDetector:
@@ -68,6 +70,16 @@ def share(rows: Sequence[int], counts: bool = True) -> Share:
     return Share(features[list(rows)], padding_mask, [targets[row] for row in rows], counts)
 
 
+def counts_of_the_batch(config: DetectorConfig) -> tuple[float, ...]:
+    """What the losses of the whole batch are divided by: of set prediction its seven targets."""
+    whole = share(range(5))
+    counts = build_criterion(DETECTORS[config.name].loss()).normaliser.count(
+        whole.padding_mask, whole.targets
+    )
+    assert counts[0] == 7 or config in (TINY_ACTIONFORMER, TINY_TRIDET)
+    return counts
+
+
 def gradient(model: NormalisedDetector) -> Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -82,7 +94,7 @@ def test_shares_add_up_to_the_whole(shares: list[list[int]], config: DetectorCon
     parts, part_losses = [], []
     for rows in shares:
         model = detector(config)
-        counts = COUNTS.get(config.name, [7.0])  # the batch has seven targets
+        counts = counts_of_the_batch(config)
         workers = Pretended(len(shares), torch.tensor([*counts, 0, 0]))
         part_losses.append(step_of(model, workers)(share(rows or [0], counts=bool(rows)))[0])
         parts.append(gradient(model))
