@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from models.actionformer.config import ActionFormerConfig, ActionFormerLossConfig
 from models.deformable_detr.config import DeformableDETRConfig, DeformableDETRLossConfig
 from models.dualdetr.config import DualDETRConfig, DualDETRLossConfig
+from models.gap.config import GAPConfig, GAPLossConfig
 from models.tadtr.config import TadTRConfig, TadTRLossConfig
 from models.tp2detr.config import TP2DETRConfig, TP2DETRLossConfig
 from models.tridet.config import TriDetConfig, TriDetLossConfig
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
     from models.criterion import Criterion
 
 DetectorConfig = (
-    ActionFormerConfig | DeformableDETRConfig | DualDETRConfig | TadTRConfig | TP2DETRConfig | TriDetConfig
+    ActionFormerConfig
+    | DeformableDETRConfig
+    | DualDETRConfig
+    | GAPConfig
+    | TadTRConfig
+    | TP2DETRConfig
+    | TriDetConfig
 )
 DetectorLossConfig = (
     ActionFormerLossConfig
     | DeformableDETRLossConfig
     | DualDETRLossConfig
+    | GAPLossConfig
     | TadTRLossConfig
     | TP2DETRLossConfig
     | TriDetLossConfig
@@ -63,6 +71,13 @@ def _dualdetr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
     return DualDETR, SetCriterion
 
 
+def _gap() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
+    from models.gap.model import GAP
+    from models.tp2detr.loss import TP2DETRCriterion
+
+    return GAP, TP2DETRCriterion
+
+
 def _tadtr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
     from models.tadtr.loss import TadTRCriterion
     from models.tadtr.model import TadTR
@@ -88,6 +103,7 @@ DETECTORS = {
     "actionformer": DetectorKind(ActionFormerConfig, ActionFormerLossConfig, _actionformer),
     "deformable_detr": DetectorKind(DeformableDETRConfig, DeformableDETRLossConfig, _deformable_detr),
     "dualdetr": DetectorKind(DualDETRConfig, DualDETRLossConfig, _dualdetr),
+    "gap": DetectorKind(GAPConfig, GAPLossConfig, _gap),
     "tadtr": DetectorKind(TadTRConfig, TadTRLossConfig, _tadtr),
     "tp2detr": DetectorKind(TP2DETRConfig, TP2DETRLossConfig, _tp2detr),
     "tridet": DetectorKind(TriDetConfig, TriDetLossConfig, _tridet),

@@ -1,6 +1,5 @@
 """Settings of training."""
 
-from dataclasses import fields
 from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -20,6 +19,9 @@ MAY_CHANGE = frozenset(
         "max_failures", "max_preemptions", "track", "force", "ray",
     }
 )  # fmt: skip
+
+# Hyper-parameters of point detectors and of their loss, which must agree.
+_OF_BOTH = ("num_levels", "regression_per_class")
 
 
 class OptimiserConfig(Settings):
@@ -155,10 +157,9 @@ class TrainConfig(DetectorSettings):
     def _loss_fits_the_detector(self) -> "TrainConfig":
         if self.loss.name != self.model.name:
             raise ValueError(f"loss.name ({self.loss.name}) must be model.name ({self.model.name})")
-        both = {field.name for field in fields(self.loss)} & {field.name for field in fields(self.model)}
-        for name in sorted(both):
-            told, needed = getattr(self.loss, name), getattr(self.model, name)
-            if told != needed:
+        for name in _OF_BOTH:
+            told, needed = getattr(self.loss, name, None), getattr(self.model, name, None)
+            if told is not None and told != needed:
                 raise ValueError(f"loss.{name} ({told}) must be model.{name} ({needed})")
         return self
 

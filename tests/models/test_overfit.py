@@ -5,6 +5,7 @@ from models.deformable_detr import DeformableDETRConfig
 from models.detection import Target, decode
 from models.detectors import DETECTORS, DetectorConfig, build_criterion, build_detector
 from models.dualdetr import DualDETRConfig
+from models.gap import GAPConfig
 from models.parameter_roles import parameter_roles
 from models.segments import pairwise_tiou
 from models.tadtr import TadTRConfig
@@ -27,6 +28,7 @@ CHANGES = {"dim": 64, "num_queries": 12, "dropout": 0.0}
         DualDETRConfig.tiny(**CHANGES, decoder_dropout=0.0),
         TP2DETRConfig.tiny(**CHANGES, num_levels=2),
         TadTRConfig.tiny(**CHANGES),
+        GAPConfig.tiny(**CHANGES),
     ],
     ids=lambda config: config.name,
 )

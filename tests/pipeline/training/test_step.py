@@ -9,6 +9,7 @@ from torch import Tensor
 from models.actionformer import ActionFormerConfig
 from models.detection import Target
 from models.detectors import DETECTORS, DetectorConfig, build_criterion
+from models.gap import GAPConfig
 from models.tadtr import TadTRConfig
 from models.tp2detr import TP2DETRConfig
 from models.tridet import TriDetConfig
@@ -38,7 +39,8 @@ TINY_TP2DETR = TP2DETRConfig(**(TINY_MODEL | {"name": "tp2detr", "num_levels": 2
 TINY_TADTR = TadTRConfig(**(TINY_MODEL | {"name": "tadtr", "roi_bins": 2, "actionness_dim": 8}))
 TINY_ACTIONFORMER = ActionFormerConfig.tiny(drop_path=0.0)
 TINY_TRIDET = TriDetConfig.tiny(drop_path=0.0, input_noise=0.0)
-TINY = [TINY_DETECTOR, TINY_TP2DETR, TINY_TADTR, TINY_ACTIONFORMER, TINY_TRIDET]
+TINY_GAP = GAPConfig.tiny(dropout=0.0)
+TINY = [TINY_DETECTOR, TINY_TP2DETR, TINY_TADTR, TINY_GAP, TINY_ACTIONFORMER, TINY_TRIDET]
 
 
 def detector(config: DetectorConfig = TINY_DETECTOR) -> NormalisedDetector:
