@@ -2,6 +2,7 @@
 
 from pipeline import storage
 from pipeline.comparison.groups import compare
+from pipeline.comparison.published import published_beside_runs
 from pipeline.comparison.runs import find_runs, read_run
 from pipeline.comparison.settings import CompareConfig
 from pipeline.comparison.tables import csv_text, markdown, screen_table, title
@@ -22,6 +23,8 @@ def compare_runs(config: CompareConfig) -> Summary:
         raise InputError(f"runs={','.join(config.runs)}: none has done an epoch yet")
     comparison = compare(runs, sorted(MAY_CHANGE))
     terminal().print(screen_table(comparison))
+    if config.published and (beside := published_beside_runs(comparison)) is not None:
+        terminal().print(beside)
     outputs = {}
     if config.out is not None:
         from pipeline.comparison.curves import curves_figure  # takes a second

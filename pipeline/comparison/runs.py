@@ -28,6 +28,8 @@ class Run:
         epochs: figures of each epoch that is done.
         scored: scores of its predictions, under dotted names; empty where evaluate has written none.
         validated: scores of its validation, under the same names; empty where it has none.
+        without_classes: whether `scored` left classes out.
+        changed: the settings in which `scored` departs from the dataset's protocol.
     """
 
     url: str
@@ -35,6 +37,8 @@ class Run:
     epochs: Sequence[Mapping[str, float]]
     scored: Mapping[str, float]
     validated: Mapping[str, float]
+    without_classes: bool = False
+    changed: Sequence[str] = ()
 
 
 def find_runs(urls: Sequence[str]) -> list[str]:
@@ -74,12 +78,19 @@ def read_run(url: str, epoch: Literal["last", "best"]) -> Run | None:
     if not epochs:
         logger.warning("%s: has no epoch that is done, and is left out", url)
         return None
-    scored, name = {}, storage.join(url, _SCORED)
+    metrics: dict[str, Any] = {}
+    name = storage.join(url, _SCORED)
     if storage.exists(name):
-        scored = flat_scores(
-            parse_record(storage.read_bytes(name), name, dict[str, Any], "evaluate's metrics")
-        )
-    return Run(url, flat(settings), epochs, scored, _validated(epochs, epoch))
+        metrics = parse_record(storage.read_bytes(name), name, dict[str, Any], "evaluate's metrics")
+    return Run(
+        url,
+        flat(settings),
+        epochs,
+        flat_scores(metrics),
+        _validated(epochs, epoch),
+        without_classes=bool(metrics.get("class_agnostic")),
+        changed=metrics.get("protocol_changed", ()),
+    )
 
 
 def _epochs(url: str) -> list[dict[str, float]]:

@@ -16,6 +16,9 @@ class CompareConfig(Settings):
     epoch: Literal["last", "best"] = Field(
         "last", description="which epoch's validation counts where the runs have no predictions/metrics.json"
     )
+    published: bool = Field(
+        False, description="show published scores of the same dataset, protocol and kind, too"
+    )
     out: OptionalOutputFolder = Field(
         None, description="URL of the folder for compare.md, compare.csv and curves.png; null only prints"
     )

@@ -19,6 +19,7 @@ from pipeline.evaluation.detection_map import detection_map_of
 from pipeline.evaluation.length_recall import recall_by_length
 from pipeline.evaluation.metrics_table import metrics_tables
 from pipeline.evaluation.protocols import changed_settings, chosen_protocol
+from pipeline.evaluation.published import tables_beside
 from pipeline.evaluation.ranking import Ranking
 from pipeline.evaluation.result import Evaluation
 from pipeline.evaluation.segmentation_map import DenseScores
@@ -50,7 +51,8 @@ def evaluate(config: EvaluateConfig) -> Summary:
     if config.results_json is not None:
         storage.write_bytes(config.results_json, results_json(read_segments(config.predictions, video_ids)))
         outputs["results"] = config.results_json
-    for table in metrics_tables(result):
+    beside = tables_beside(result, config.dataset) if config.published else []
+    for table in [*metrics_tables(result), *beside]:
         terminal().print(table)
     lost = _lost(config, truth if not result.class_agnostic else truth.only(truth.labels))
     return Summary(

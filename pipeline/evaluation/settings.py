@@ -67,6 +67,9 @@ class EvaluateConfig(Settings):
         None, description="rising seconds between the bins of recall by length; null is the protocol's"
     )
     segmentation: SegmentationOverride = SegmentationOverride()
+    published: bool = Field(
+        False, description="show published scores of the same dataset, protocol and kind, too"
+    )
     results_json: OptionalUrl = Field(
         None, description="URL to write the predictions to, too, as ActivityNet results JSON"
     )

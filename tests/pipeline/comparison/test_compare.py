@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.comparison.groups import Comparison, Group, compare
+from pipeline.comparison.published import published_beside_runs
 from pipeline.comparison.run import compare_runs
 from pipeline.comparison.runs import find_runs, read_run
 from pipeline.comparison.settings import CompareConfig
@@ -130,3 +131,37 @@ def test_what_is_no_run_is_told(runs: Path) -> None:
     (runs / "a" / "epochs.jsonl").write_text('{"epoch": 1')
     with pytest.raises(InputError, match=r"a/epochs\.jsonl: damaged"):
         read_run(str(runs / "a"), "last")
+
+
+def test_runs_have_published_scores_of_what_they_are_scored_on_beside_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def config(dataset: str, agnostic: bool = False) -> dict[str, Any]:
+        zero_shot = {"lists": "thumos14_50" if agnostic else None, "seen_fraction": None}
+        return {"dataset": {"name": dataset, "zero_shot": zero_shot}, "class_agnostic": agnostic}
+
+    write_run(tmp_path / "of_one" / "a", config("multithumos") | {"seed": 1}, [0.4])
+    write_run(tmp_path / "of_one" / "b", config("multithumos") | {"seed": 2}, [0.5])
+    table = published_beside_runs(compared(tmp_path / "of_one"))
+    assert table is not None
+    systems, averages = list(table.columns[0].cells), list(table.columns[-2].cells)
+    assert [str(systems[-1]), averages[-1]] == ["all", "45.00"]
+    assert "DualDETR" in {str(one) for one in systems}
+
+    # Proposals of unseen classes, though the same dataset has supervised rows.
+    write_run(tmp_path / "split" / "a", config("thumos14", agnostic=True), [0.4])
+    table = published_beside_runs(compared(tmp_path / "split"))
+    assert table is not None
+    assert "class-agnostic" in str(table.title)
+    assert {"BMN", "EffPrompt"}.isdisjoint({str(one) for one in table.columns[0].cells})
+    # Named by words: of classes, so of another kind.
+    metrics = {"det_map": {"0.5": 0.2, "average": 0.2}, "class_agnostic": False}
+    write_run(tmp_path / "named" / "a", config("thumos14", agnostic=True), [0.4], metrics)
+    table = published_beside_runs(compared(tmp_path / "named"))
+    assert table is not None
+    assert "EffPrompt" in {str(one) for one in table.columns[0].cells}
+
+    write_run(tmp_path / "of_one" / "c", config("charades"), [0.5])
+    with caplog.at_level(logging.WARNING):
+        assert published_beside_runs(compared(tmp_path / "of_one")) is None
+    assert "no scores of one dataset" in caplog.text
