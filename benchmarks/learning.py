@@ -28,7 +28,7 @@ import torch
 from measure import DEVICE, RESULTS, origin
 from torch import Tensor
 
-from models.detection import Detections, DetectorOutput, SetPrediction, decode
+from models.detection import Detections, DetectorOutput, PointPrediction, SetPrediction, decode
 from models.detectors import build_criterion
 from models.segments import tiou
 from pipeline import parquet, storage
@@ -48,6 +48,7 @@ from pipeline.features.store import FeatureStore
 from pipeline.features.timeline import Timeline
 from pipeline.features.video_features import VideoFeatures
 from pipeline.segments.tables import segments_table
+from pipeline.training.averaging import MovingAverage
 from pipeline.training.batches import epoch_batches
 from pipeline.training.crops import seen_in_epoch
 from pipeline.training.optimisation import build_optimiser, rate_factor, set_rates
@@ -116,6 +117,9 @@ class Learner:
         )
         self.detector.to(DEVICE)
         self.optimiser = build_optimiser(self.detector, config.optimiser)
+        self.average: MovingAverage[NormalisedDetector] | None = None
+        if config.optimiser.ema_decay is not None:
+            self.average = MovingAverage(self.detector, config.optimiser.ema_decay, config.optimiser.ema_ramp)
         self.cache = FeatureCache(self.plan.store, config.cache_mb)
         self.step = TrainStep(
             self.detector,
@@ -144,6 +148,8 @@ class Learner:
                 self.optimiser, rate_factor((epoch - 1) * self.steps + index, self.steps, config.optimiser)
             )
             losses, norm = self.step(share)
+            if self.average is not None:
+                self.average.update(self.detector, (epoch - 1) * self.steps + index + 1)
             for name, value in (losses | {"grad_norm": norm}).items():
                 sums[name] += float(value) / len(batches)
         return {f"loss_{name}": value for name, value in sums.items()} | {
@@ -158,11 +164,16 @@ class Learner:
         self.detector.eval()
         with torch.inference_mode():
             for batch, output, starts in self.outputs():
+                merge = config.merge
                 found = {
-                    f"layer_{index}": decode(replace(output, layers=(layer,)), config.merge.window_top_k)
+                    f"layer_{index}": decode(
+                        replace(output, layers=(layer,)), merge.window_top_k, merge.min_score
+                    )
                     for index, layer in enumerate(output.layers, 1)
                 }
-                found["inside_nms"] = [_without_twins(one) for one in found[f"layer_{len(output.layers)}"]]
+                if output.points is None:  # whose merging is NMS already
+                    last = found[f"layer_{len(output.layers)}"]
+                    found["inside_nms"] = [_without_twins(one) for one in last]
                 if output.encoder is not None:
                     found["dense"] = decode(
                         replace(output, layers=(output.encoder,)), config.merge.window_top_k
@@ -170,7 +181,7 @@ class Learner:
                 for name, detections in found.items():
                     for window, one in zip(batch, detections, strict=True):
                         views[name][window.video_id].append((window, one))
-                for index, window in enumerate(batch):
+                for index, window in enumerate(batch if output.points is None else ()):
                     truth = self._truth(window)
                     tallies.add("final", output.final, index, truth)
                     if starts is not None:
@@ -181,7 +192,8 @@ class Learner:
     def outputs(self) -> Iterator[tuple[list[Window], DetectorOutput, SetPrediction | None]]:
         """Test windows in batches, what the detector says, and the segments that decoding starts from if proposed."""
         seen: list[Any] = []
-        start = getattr(self.detector.detector, "start", None)
+        predicts = self.detector if self.average is None else self.average.model
+        start = getattr(predicts.detector, "start", None)
         hook = None if start is None else start.register_forward_hook(lambda _m, _i, out: seen.append(out))
         config = self.plan.config
         windows = [
@@ -196,7 +208,7 @@ class Learner:
                 lambda batch: (batch, *pad_windows([self.cache.read(window) for window in batch])), batches
             ):
                 seen.clear()
-                output = _on_cpu(self.detector(features.to(DEVICE), padding.to(DEVICE)))
+                output = _on_cpu(predicts(features.to(DEVICE), padding.to(DEVICE)))
                 starts = None
                 if seen and seen[0][1] is not None:  # learnt queries propose nothing
                     queries = seen[0][0]
@@ -240,11 +252,19 @@ class Learner:
 def _on_cpu(output: DetectorOutput) -> DetectorOutput:
     """The predictions of a detector where the metrics are computed."""
     encoder = None if output.encoder is None else _prediction_on_cpu(output.encoder)
-    return DetectorOutput(tuple(map(_prediction_on_cpu, output.layers)), encoder)
+    points = output.points
+    if points is not None:
+        points = PointPrediction(
+            points.logits.cpu(), points.distances.cpu(), points.padding_mask.cpu(), points.lengths
+        )
+    return DetectorOutput(tuple(map(_prediction_on_cpu, output.layers)), encoder, points=points)
 
 
 def _prediction_on_cpu(prediction: SetPrediction) -> SetPrediction:
-    return SetPrediction(prediction.segments.cpu(), prediction.logits.cpu(), prediction.valid.cpu())
+    actionness = None if prediction.actionness is None else prediction.actionness.cpu()
+    return SetPrediction(
+        prediction.segments.cpu(), prediction.logits.cpu(), prediction.valid.cpu(), actionness
+    )
 
 
 class _Tallies:

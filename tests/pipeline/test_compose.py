@@ -103,7 +103,7 @@ def test_words_for_the_training_of_the_demo_are_words() -> None:
         ("optimiser=5", "optimiser: is a group of keys; set them one by one, such as optimiser.lr"),
         ("windows={a: {b: 1}}", "windows: is a group of keys; set them one by one, such as windows.mode"),
         ("loss=3", "loss: is a group of keys; set them one by one, such as loss.name"),
-        ("model=[1]", "model=[1]: must be one name; choose from deformable_detr, "),
+        ("model=[1]", "model=[1]: must be one name; choose from actionformer, "),
         ("dataset=custom,demo", "dataset=custom,demo: must be one name; choose from activitynet, "),
         ("my key=1", "my key=1: not understood; settings are given as key=value"),
     ],
