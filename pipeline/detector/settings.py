@@ -47,6 +47,9 @@ class WindowConfig(Settings):
         False, description="let a window's [0, 1] end where its last snippet begins (released code of GAP)"
     )
     keep_empty: bool = Field(False, description="train on windows without any action, too")
+    longest: PositiveInt | None = Field(
+        None, description="mode=whole: most snippets predicted at once; longer videos in windows of these"
+    )
     crop: PositiveInt | None = Field(
         None, description="mode=whole: most snippets that training sees of a video, cut at random"
     )
@@ -84,9 +87,12 @@ class WindowConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _crops_are_parts_of_whole_videos(self) -> "WindowConfig":
-        if self.crop is not None and self.mode != "whole":
-            raise ValueError(f"windows.crop ({self.crop}) needs windows.mode=whole, not {self.mode}")
+    def _parts_are_of_whole_videos(self) -> "WindowConfig":
+        for name in ("longest", "crop"):
+            if getattr(self, name) is not None and self.mode != "whole":
+                raise ValueError(
+                    f"windows.{name} ({getattr(self, name)}) needs windows.mode=whole, not {self.mode}"
+                )
         shortest, longest = self.crop_part
         if not 0 < shortest <= longest <= 1:
             raise ValueError(f"windows.crop_part ([{shortest:g},{longest:g}]) must be two rising parts of 1")

@@ -8,6 +8,8 @@ import numpy as np
 from pipeline.detector.rescaling import Rescaling
 from pipeline.detector.settings import WindowConfig
 
+# Of a video that is too long to be predicted at once, as part of a window: neighbours share a quarter.
+_LONGEST_STEP = 0.75
 _PAIRS_AT_ONCE = 1 << 20  # of windows and instances, so that long videos cost no more memory than short ones
 
 
@@ -70,6 +72,8 @@ def places(
     Returns:
         Their videos (rows of `num_snippets`), starts and lengths (snippets), `[W]` each.
     """
+    if config.longest is not None and not training:
+        return _cut(num_snippets, config.longest, max(1, round(_LONGEST_STEP * config.longest)), "shift")
     if config.mode != "sliding":
         return np.arange(len(num_snippets)), np.zeros_like(num_snippets), num_snippets
     if training:

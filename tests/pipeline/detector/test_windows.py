@@ -218,3 +218,17 @@ def test_an_action_longer_than_windows_counts_where_it_fills_them() -> None:
 def test_an_action_cut_at_exactly_the_least_share_counts() -> None:
     rows, _ = visible(np.array([0.0, 12.0]), np.array([[9.0, 13.0], [9.0, 13.0 + 1e-6]]), 0.75)
     assert rows.tolist() == [0]
+
+
+def test_a_whole_video_that_is_too_long_is_predicted_in_parts_and_learnt_as_one() -> None:
+    config = WindowConfig(mode="whole", longest=40)
+    for count, expected in [
+        (1, [(0, 1)]),
+        (40, [(0, 40)]),
+        (41, [(0, 40), (1, 40)]),
+        (90, [(0, 40), (30, 40), (50, 40)]),
+    ]:
+        windows = video_windows("v", count, config, training=False)
+        assert [(window.start, window.length) for window in windows] == expected
+        assert [window.length for window in video_windows("v", count, config, training=True)] == [count]
+    assert len(video_windows("v", 1, WindowConfig(mode="whole", longest=1), training=False)) == 1

@@ -107,6 +107,7 @@ def test_what_an_epoch_sees_is_its_own_and_repeatable() -> None:
     ("changes", "message"),
     [
         ({"mode": "sliding"}, r"windows.crop \(64\) needs windows.mode=whole, not sliding"),
+        ({"mode": "rescale", "crop": None, "longest": 9}, r"windows.longest \(9\) needs windows.mode=whole"),
         ({"crop_part": (1.0, 0.9)}, r"windows.crop_part \(\[1,0.9\]\) must be two rising parts of 1"),
         ({"crop_part": (0.0, 1.0)}, "windows.crop_part"),
     ],
