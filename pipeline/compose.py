@@ -136,7 +136,9 @@ def _unknown_key(key: str, config_type: type[BaseModel]) -> str:
     if (as_group := _group_word(key, config_type)) is not None:
         return as_group
     if key in keys:
-        return f"{key}: unknown key here; only {' and '.join(_owners(key, config_type))} has it"
+        *others, last = _owners(key, config_type)
+        owners = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+        return f"{key}: unknown key here; only {owners} it"
     near = difflib.get_close_matches(key, keys, n=1) or difflib.get_close_matches(
         key.rsplit(".", 1)[-1], keys, n=1, cutoff=0.4
     )

@@ -32,26 +32,38 @@ def test_the_preset_of_a_detectors_name_is_its_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("preset", group_options("model"))
 def test_every_preset_builds_a_detector(preset: str) -> None:
-    config = composed(f"model={preset}", "model.dim=16", "model.num_heads=4")
+    heads = ["model.num_heads=4"] if "tridet" not in preset else []
+    config = composed(f"model={preset}", "model.dim=16", *heads)
     detector = build(config.model, input_dim=6, num_classes=3, bf16=False).eval()
     assert type(detector.detector) is DETECTORS[config.model.name].load()[0]
     assert detector.detector.config == config.model
     assert config.loss.name == config.model.name
     with torch.no_grad():
         final = detector(torch.zeros(1, 5, 6), torch.zeros(1, 5, dtype=torch.bool)).final
-    assert final.logits.shape == (1, config.model.num_queries, 3)
+    # Of a point detector, as many as its levels over five tokens have.
+    tokens = [5, 3, 2, 1, 1, 1][: getattr(config.model, "num_levels", 0)]
+    count = config.model.num_queries if hasattr(config.model, "num_queries") else sum(tokens)
+    assert final.logits.shape == (1, count, 3)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["model.name=detr"], "^model.name=detr: must be one of 'deformable_detr', 'dualdetr', 'tp2detr'$"),
+        (
+            ["model.name=detr"],
+            "^model.name=detr: must be one of 'actionformer', 'deformable_detr', 'dualdetr', 'gap', 'tadtr', "
+            "'tp2detr', 'tridet'$",
+        ),
         (["model.dimm=3"], "^model.dimm: unknown key; did you mean model.dim[?]$"),
         (["model.numqueries=3"], "^model.numqueries: unknown key; did you mean model.num_queries[?]$"),
         (["model.num_classes=3"], "^model.num_classes: unknown key; "),  # annotations decide this
         (["model.dim=wide"], "^model.dim=wide: must be a valid integer"),
         (["model.dropout=2"], r"^model.dropout=2.0 must lie in \[0, 1\)$"),
-        (["model.salience_on=none"], "^model.salience_on: unknown key here; only model.name=tp2detr has it$"),
+        (["model.stem=auto"], "^model.stem: unknown key here; only model.name=tp2detr has it$"),
+        (
+            ["model.salience_on=none"],
+            "^model.salience_on: unknown key here; only model.name=gap and model.name=tp2detr have it$",
+        ),
         (["model=tp2detr", "model.stem=none"], "^model.stem=none: must be 'auto', 'paper' or 'released'$"),
     ],
 )
@@ -74,7 +86,7 @@ def test_wrong_hyperparameters_are_named(words: list[str], message: str) -> None
         (["loss.l1_form=corners"], "^loss.l1_form=corners: must be 'start_end' or 'centre_width'$"),
         (
             ["loss.salience.weight=1"],
-            "^loss.salience.weight: unknown key here; only loss.name=tp2detr has it$",
+            "^loss.salience.weight: unknown key here; only loss.name=gap and loss.name=tp2detr have it$",
         ),
         (
             ["model=tp2detr", "loss.salience.weigth=1"],
