@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -40,7 +42,10 @@ def test_logits_and_boxes_keep_full_precision_under_autocast() -> None:
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_rankings_under_autocast_have_no_ties(name: str) -> None:
     torch.manual_seed(0)
-    detector = build_detector(DETECTORS[name].config.tiny(num_queries=24), 16, 40).eval()
+    config = DETECTORS[name].config.tiny()
+    if hasattr(config, "num_queries"):
+        config = replace(config, num_queries=24)
+    detector = build_detector(config, 16, 40).eval()
     features, padding_mask = torch.randn(1, 64, 16), torch.zeros(1, 64, dtype=torch.bool)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         output = detector(features, padding_mask)
