@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 from models.deformable_detr.config import DeformableConfig
-from models.hyperparameters import check_fields, hyperparameter
+from models.hyperparameters import hyperparameter
 from models.loss_config import LossConfig, SegmentForm, TermWeights
 
 
@@ -67,6 +67,5 @@ class TadTRLossConfig(LossConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         if self.actionness_weight < 0:
             raise ValueError(f"actionness_weight={self.actionness_weight} must not be negative")
