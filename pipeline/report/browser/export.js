@@ -12,16 +12,16 @@ function exportedFile({ videos, undecided, subset }) {
   report.videos.forEach((video, v) => {
     const done = corrections.done.has(video.id);
     if (videos === "done" ? !done : videos === "touched" ? !done && !isCorrected(v) : false) return;
-    const kept_ = everySegment(v).filter((segment) => {
+    const taken = everySegment(v).filter((segment) => {
       if (segment.state === "rejected") return false;
       if (segment.run < 0 || segment.state === "accepted" || segment.changed) return true;
       return undecided && segment.run === first && segment.score >= threshold;
     }).filter((segment) => segment.end > segment.start).sort((a, b) => a.start - b.start || a.end - b.end);
-    const last = kept_.reduce((most, segment) => Math.max(most, segment.end), 0);
+    const last = taken.reduce((most, segment) => Math.max(most, segment.end), 0);
     database[video.id] = {
       subset: video.subset && report.hasTruth ? video.subset : subset,
       duration: video.lasting ? video.duration : Math.max(video.duration, last) || 1,
-      annotations: distinct(kept_.map((segment) => ({
+      annotations: distinct(taken.map((segment) => ({
         segment: [exact(Math.max(0, segment.start)), exact(segment.end)], label: segment.name,
       }))),
     };

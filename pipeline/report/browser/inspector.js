@@ -1,6 +1,7 @@
 // The panel beside the lanes: the player, the chosen segment with everything that one can say of it, and a table.
 
 const MOST_ROWS = 300;
+const HINT = "Arrow keys move from segment to segment; Enter plays, A accepts, X rejects, ? shows all keys.";
 const inspector = { form: null, table: null };
 
 function makeInspector() {
@@ -28,7 +29,7 @@ function fillInspector() {
 
 function hintOf(v) {
   return [
-    element("p", { class: "quiet", id: "keys-hint", text: "Arrow keys move from segment to segment; Enter plays, A accepts, X rejects, ? shows all keys." }),
+    element("p", { class: "quiet", text: HINT }),
     element("p", {}, button("Add segment", () => addHere(v), { title: "N" })),
   ];
 }

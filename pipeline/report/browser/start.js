@@ -153,6 +153,8 @@ async function start() {
   const exportDialog = makeExportDialog();
   const filters = element("details", { class: "filters-box", open: innerWidth > 720 }, element("summary", { text: "Filters" }), makeFilters());
   const middle = element("div", { class: "middle" },
+    element("h2", { class: "unseen", text: "Timelines" }),
+    element("p", { class: "unseen", id: "keys-hint", text: HINT }),
     element("div", { class: "status" }, element("p", { id: "count", role: "status" }), legendOfLanes()),
     report.notes.map((note) => element("p", { class: "note", text: note })),
     makeList());

@@ -213,6 +213,32 @@ def test_corrections_are_exported_as_annotations_that_training_reads(
     assert read.instances.to_pylist() == [{"video_id": "b", "t_start": 15.0, "t_end": 17.25, "label": "dive"}]
 
 
+def test_without_truth_what_is_undecided_is_exported_on_request(browser: Browser, tmp_path: Path) -> None:
+    pq.write_table(segments_table(FIRST), tmp_path / "p.parquet")
+    page = write_page(tmp_path / "report", f"predictions={tmp_path / 'p.parquet'}", "min_score=0.5")
+    browser.open(page)
+    browser.run("document.getElementById('list').focus()")
+    browser.keys(Keys.ARROW_RIGHT, "a", Keys.ARROW_RIGHT, "x", Keys.ARROW_DOWN, "d", Keys.ARROW_DOWN)
+    browser.frame()
+    first = exported(browser)["database"]
+    assert {video: one["annotations"] for video, one in first.items()} == {
+        "a": [{"segment": [2.5, 6], "label": "jump"}],
+        "b": [],  # it is done, and nothing in it was accepted
+    }
+    browser.click("#export")
+    browser.click("#export-undecided")
+    assert browser.text("#export-count") == "2 videos, 3 segments"
+    browser.keys(Keys.ESCAPE)
+    second = exported(browser)
+    assert [one["label"] for one in second["database"]["a"]["annotations"]] == ["jump", "jump"]
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "annotations.json").write_text(json.dumps(second))
+    write_truth(tmp_path / "labels" / "earlier.json", {"z": [(1.0, 2.0, "run")]})
+    dataset = DatasetConfig(annotations=str(tmp_path / "labels" / "*.json"))
+    assert read_subset(dataset, "train").videos["video_id"].to_pylist() == ["a", "b"]
+    assert read_subset(dataset, "test").videos["video_id"].to_pylist() == ["z"]
+
+
 def test_an_end_is_dragged_and_a_segment_drawn(browser: Browser, demo_page: Path) -> None:
     open_videos(browser, demo_page)
     bar = point(browser, "b", "swim", 1, 17.0)
