@@ -1,7 +1,7 @@
 """From predictions to the files of a page: what it holds of a run of any size, and pages of single videos."""
 
-import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -12,17 +12,18 @@ import pyarrow as pa
 from pipeline import storage
 from pipeline.annotations.canonical import Annotations
 from pipeline.evaluation.protocols import Protocol
-from pipeline.file_names import name_of_any
+from pipeline.file_names import name_of_any, name_problem
+from pipeline.records import read_record, record_bytes
 from pipeline.report.overview import error_threshold, score_run
 from pipeline.report.page import Page, page_code, page_html
 from pipeline.report.playable import sources
-from pipeline.report.runs import digest_of, reported_run
+from pipeline.report.runs import ReportedRun, digest_of, reported_run
 from pipeline.segments.threshold import ScoreThreshold
 
-logger = logging.getLogger(__name__)
-
 PAGE = "index.html"
-VIDEO_PAGES = "videos"
+VIDEO_PAGES = "pages"
+_RECORD = "written.json"  # names of the pages of videos, so that only these ever go
+_WRITING_THREADS = 8  # which wait for storage, most of the time
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def build_page(
     durations_known: bool,
     files: Mapping[str, str],
     salience: Mapping[str, Mapping[str, list[float]]],
+    notes: Sequence[str] = (),
 ) -> Page:
     """The page of everything, whatever its size.
 
@@ -58,6 +60,7 @@ def build_page(
         durations_known: whether the videos' durations are theirs, or when the last segment ends.
         files: video id -> URL of its file, of those that can be played.
         salience: video id -> the curves of its salience heads.
+        notes: lines that say what is left out.
     """
     videos = Annotations(videos.videos.sort_by("video_id"), videos.instances, videos.labels)
     labels = {label for run in runs for label in run.segments["label"].unique().to_pylist()}
@@ -84,6 +87,7 @@ def build_page(
         numbers={video_id: number for number, video_id in enumerate(files)},
         subset=videos.videos["subset"][0].as_py() if has_truth and videos.videos.num_rows else "",
         salience=salience,
+        notes=[*notes, *_unscored(reported, figures)],
     )
 
 
@@ -92,10 +96,10 @@ def write_pages(
 ) -> dict[str, str]:
     """Write `index.html` and, where that holds a part of some videos' predictions, a page for each of these.
 
-    The pages of videos share `videos/page.js` and `videos/page.css`; `index.html` needs no other file.
+    The pages of videos lie in `pages/` and share `page.js` and `page.css` there; `index.html` needs no other file.
 
     Args:
-        folder: URL of the folder; pages of an earlier report of other videos go.
+        folder: URL of the folder; pages of videos that an earlier report wrote go, and nothing else.
         page: everything.
         files: video id -> URL of its file.
         max_videos, max_segments: how many the page may hold; of more videos it shows some evenly by id, of more
@@ -104,13 +108,13 @@ def write_pages(
         Name -> URL of what was written.
     """
     total = page.videos.videos.num_rows
-    notes = []
+    notes = list(page.notes)
     if total > max_videos:
         page = _of_videos(page, np.linspace(0, total - 1, max_videos).round().astype(np.int64))
         notes.append(f"{max_videos} of {total} videos are shown, evenly by id; the figures are of all.")
     most = _most_of_each([np.diff(run.first) for run in page.runs], max_segments)
     videos_folder = storage.join(folder, VIDEO_PAGES)
-    storage.remove(videos_folder)
+    _remove_video_pages(videos_folder)
     links: dict[str, str] = {}
     whole = page
     if most is not None:
@@ -132,27 +136,38 @@ def write_pages(
     return outputs
 
 
+def _remove_video_pages(folder: str) -> None:
+    names = read_record(storage.join(folder, _RECORD), list[str], "the list of a report's pages")
+    if names is None:
+        return
+    for name in (*names, "page.js", "page.css", _RECORD):
+        if name_problem(folder, name, "") is None:
+            storage.remove(storage.join(folder, name))
+
+
 def _write_video_pages(folder: str, whole: Page, files: Mapping[str, str], names: Mapping[str, str]) -> None:
     script, style = page_code()
+    storage.write_bytes(storage.join(folder, _RECORD), record_bytes(list(names.values())))
     storage.write_bytes(storage.join(folder, "page.js"), script.encode())
     storage.write_bytes(storage.join(folder, "page.css"), style.encode())
     place_of = {video_id: place for place, video_id in enumerate(whole.videos.videos["video_id"].to_pylist())}
-    for video_id, name in names.items():
-        up = "../" * (name.count("/") + 1)
-        own_folder = storage.parent(storage.join(folder, name))
-        page = _of_videos(whole, np.array([place_of[video_id]]))
-        mine = {video_id: files[video_id]} if video_id in files else {}
+
+    def write(video_id: str) -> None:
+        url = storage.join(folder, names[video_id])
+        depth = names[video_id].count("/")
         page = replace(
-            page,
+            _of_videos(whole, np.array([place_of[video_id]])),
             title=video_id,
             figures=(),
-            sources=sources(own_folder, mine),
-            links={},
-            back=f"{up}{PAGE}",
+            sources=sources(storage.parent(url), {video_id: files[video_id]} if video_id in files else {}),
+            back="../" * (depth + 1) + PAGE,
             notes=[],
         )
-        code = "/".join([".."] * name.count("/")) or "."
-        storage.write_bytes(storage.join(folder, name), page_html(page, code))
+        storage.write_bytes(url, page_html(page, "/".join([".."] * depth) or "."))
+
+    with ThreadPoolExecutor(_WRITING_THREADS) as pool:
+        for _ in pool.map(write, names):
+            pass
 
 
 def _of_videos(page: Page, places: np.ndarray) -> Page:
@@ -188,3 +203,12 @@ def _most_of_each(counts: Sequence[np.ndarray], most: int) -> int | None:
 def _with_labels(videos: Annotations, labels: tuple[str, ...]) -> Annotations:
     """The same videos and instances with these labels, of which theirs are the first."""
     return Annotations(videos.videos, videos.instances, labels)
+
+
+def _unscored(runs: Sequence[ReportedRun], figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines for predictions whose class the truth does not know."""
+    return [
+        f"{run.name}: not scored are predictions of classes that the truth does not know ({told['unscored']})."
+        for run, told in zip(runs, figures, strict=False)
+        if told["unscored"]
+    ]

@@ -1,11 +1,12 @@
 """The report: a page to look at what was found and to correct it, and pictures of it for papers."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from pipeline import storage
@@ -39,6 +40,7 @@ class _Content:
     has_truth: bool
     files: Mapping[str, str]
     named: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def report(config: ReportConfig) -> Summary:
@@ -68,6 +70,7 @@ def report(config: ReportConfig) -> Summary:
         durations_known=content.has_truth,
         files=content.files,
         salience={panel.title: _curves(panel) for panel in panels},
+        notes=content.notes,
     )
     outputs = write_pages(
         folder,
@@ -130,7 +133,18 @@ def _read(config: ReportConfig) -> _Content:
     if folders:
         logger.info("of %d videos, %d have a file in %s", len(known), len(files), ", ".join(folders))
     runs = map(Predictions, names, config.predictions, tables)
-    return _Content(tuple(runs), videos, dataset is not None, files, tuple(named))
+    return _Content(
+        tuple(runs), videos, dataset is not None, files, tuple(named), tuple(_elsewhere(names, tables, known))
+    )
+
+
+def _elsewhere(names: Sequence[str], tables: Sequence[pa.Table], known: Sequence[str]) -> Iterator[str]:
+    """Lines for predictions in videos that are not shown."""
+    ids = pa.array(known, type=pa.string())
+    for name, table in zip(names, tables, strict=True):
+        strange = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=ids)))["video_id"]
+        if len(strange):
+            yield f"{name}: left out are predictions in videos without truth ({len(strange)} in {len(strange.unique())})."
 
 
 def _ids(videos: Annotations) -> list[str]:

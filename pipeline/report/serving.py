@@ -24,6 +24,10 @@ _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css":
 _VIDEO_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm",
                 ".mkv": "video/x-matroska", ".ogv": "video/ogg", ".ts": "video/mp2t", ".3gp": "video/3gpp"}  # fmt: skip
 _VIDEOS = "/video/"
+# What a report consists of, in a folder that may hold other things.
+_OWN = re.compile(
+    r"index\.html|(timelines|confidence|salience)\.(png|svg|pdf)|pages/.+\.(html|js|css)", re.DOTALL
+)
 
 
 def serve(folder: str, files: Mapping[str, str], port: int) -> None:
@@ -105,7 +109,13 @@ def _answer(request: BaseHTTPRequestHandler, folder: str, files: tuple[str, ...]
         name = path.removeprefix("/") or "index.html"
         kind = _TYPES.get(posixpath.splitext(name)[1].lower())
         parts = name.split("/")
-        if kind is None or "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts):
+        if (
+            kind is None
+            or not _OWN.fullmatch(name)
+            or "\0" in name
+            or "\\" in name
+            or any(part in ("", ".", "..") for part in parts)
+        ):
             request.send_error(HTTPStatus.NOT_FOUND)
             return
         _send_file(request, storage.join(folder, name), kind, body)

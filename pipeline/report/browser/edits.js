@@ -16,9 +16,13 @@ function editsKey() {
 
 function loadEdits() {
   const stored = kept.read(editsKey());
-  if (!stored) return;
-  for (const [id, said] of Object.entries(stored.of || {})) corrections.of.set(id, new Map(Object.entries(said)));
-  for (const id of stored.done || []) corrections.done.add(id);
+  try {
+    for (const [id, said] of Object.entries(stored.of)) corrections.of.set(id, new Map(Object.entries(said)));
+    for (const id of stored.done) corrections.done.add(id);
+  } catch {
+    corrections.of.clear(); // nothing is kept, or what is there is not ours
+    corrections.done.clear();
+  }
 }
 
 function saveEdits() {

@@ -84,9 +84,8 @@ function listenToKeys() {
       return;
     }
     if (event.altKey || state.tab !== "videos" || !report.videos.length) return;
-    if (target.matches("video, input[type=range]") && event.key.startsWith("Arrow")) return;
     if (target.matches("button, a, input, video, summary, [role=tab]") && [" ", "Enter"].includes(event.key)) return;
-    if (target.matches("[role=tab]") && event.key.startsWith("Arrow")) return;
+    if (event.key.startsWith("Arrow") && target.closest("[role=tab], .filters-box, .inspector")) return;
     const action = ACTIONS[event.key] || ACTIONS[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

@@ -37,6 +37,10 @@ function fillCard(card) {
   card.meta.replaceChildren(
     length, ` · ${number(shown[v])} found`,
     report.hasTruth ? ` · ${number(truths)} true` : "",
+    ...report.runs.map((run) => {
+      const held = run.first[v + 1] - run.first[v];
+      return held < run.whole[v] ? ` · the best ${number(held)} of ${number(run.whole[v])}` : "";
+    }),
     corrections.done.has(video.id) ? " · done" : "",
   );
   const height = laneHeight();
@@ -106,19 +110,19 @@ function listenTo(card) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     const at = hit(card, event);
-    state.video = card.video;
+    dragged = true;
     if (at.segment && at.end) beginDrag(card, at.segment, at.end, event);
     else if (event.shiftKey && at.label !== null) drawNew(card, at, event);
-    else if (at.segment) {
-      selectSegment(card.video, at.segment.key);
-      playFrom(card.video, at.segment.start);
-    } else {
-      selectSegment(card.video, null);
-      playFrom(card.video, Math.max(0, at.seconds));
-    }
+    else dragged = false;
   });
-  canvas.addEventListener("pointerup", endDrag);
-  canvas.addEventListener("pointercancel", endDrag);
+  // A finger that scrolls the list presses, too, but does not click.
+  canvas.addEventListener("click", (event) => {
+    if (dragged) return;
+    const at = hit(card, event);
+    selectSegment(card.video, at.segment ? at.segment.key : null);
+    playFrom(card.video, at.segment ? at.segment.start : Math.max(0, at.seconds));
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) canvas.addEventListener(end, endDrag);
   canvas.addEventListener("wheel", (event) => {
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
@@ -133,6 +137,7 @@ function listenTo(card) {
 }
 
 let drag = null;
+let dragged = false; // whether the click that is to come ends a drag
 
 function beginDrag(card, segment, end, event) {
   card.canvas.setPointerCapture(event.pointerId);

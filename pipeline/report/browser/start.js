@@ -28,7 +28,7 @@ function makeHead(openExport) {
   showEdits();
   return element("header", { class: "head" },
     element("h1", {}, named(report.title)),
-    report.back ? element("a", { href: report.back + served(), text: "All videos" }) : "",
+    report.back ? element("a", { href: `${report.back}${served()}#video=${encodeURIComponent(report.videos[0].id)}`, text: "All videos" }) : "",
     tablist,
     element("div", { class: "acts" }, back, forth, saveButton, theme,
       button("Keys", () => document.getElementById("keys-dialog").showModal(), { id: "keys" })));

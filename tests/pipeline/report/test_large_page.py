@@ -77,11 +77,13 @@ def test_what_does_not_fit_has_a_page_of_its_own(browser: Browser, tmp_path: Pat
         browser.one(".head a").click()
         browser.wait(lambda: "7 videos" in browser.text("#count"))
     assert Path(unquote(links[awkward].removeprefix("file://"))).exists()
+    (page.parent / "pages" / "mine.txt").write_text("mine")
     again = write_page(tmp_path / "report", *words, "page.max_videos=3")
     browser.open(again)
     assert browser.text("#count").startswith("3 videos, ")
     assert "3 of 7 videos are shown" in browser.text(".note")
-    assert {path.name for path in again.parent.iterdir()} == {"index.html"}
+    assert list(again.parent.rglob("*.html")) == [again]
+    assert (again.parent / "pages" / "mine.txt").read_text() == "mine"
 
 
 def test_the_figures_are_of_everything_whatever_fits(browser: Browser, tmp_path: Path) -> None:

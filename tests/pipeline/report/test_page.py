@@ -44,12 +44,17 @@ def test_the_same_report_is_the_same_page(tmp_path: Path) -> None:
 def test_videos_stand_by_name_and_predictions_by_score(tmp_path: Path) -> None:
     write_truth(tmp_path / "truth.json", {"b": [(0.0, 1.0, "run")], "a": [(2.0, 3.0, "run")], "c": []})
     rows = [("b", 1.0, 2.0004, "run", 0.2), ("a", 5.0, 6.0, "fly", 0.3), ("b", 0.0, 1.0, "run", 0.9)]
+    rows.append(("elsewhere", 0.0, 1.0, "run", 0.9))
     pq.write_table(segments_table(rows), tmp_path / "p.parquet")
     words = [f"predictions={tmp_path / 'p.parquet'}", f"dataset.annotations={tmp_path / 'truth.json'}"]
     page = write_page(tmp_path / "report", *words)
     told, held = about(page), columns(page)
     assert told["videos"]["id"] == ["a", "b", "c"]
     assert told["labels"] == ["run", "fly"]  # what only predictions have comes last
+    assert told["notes"] == [
+        "p: left out are predictions in videos without truth (1 in 1).",
+        "p: not scored are predictions of classes that the truth does not know (1).",
+    ]
     assert held["run0.first"].tolist() == [0, 1, 3, 3]
     assert held["run0.start"].tolist() == [5000, 0, 1000]
     assert held["run0.length"].tolist() == [1000, 1000, 1000]

@@ -45,10 +45,11 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.clien
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A report's folder with a secret beside it, and a video elsewhere."""
-    (tmp_path / "report" / "videos").mkdir(parents=True)
+    (tmp_path / "report" / "pages").mkdir(parents=True)
     (tmp_path / "report" / "index.html").write_text("the page")
-    (tmp_path / "report" / "videos" / "a b.html").write_text("its page")
+    (tmp_path / "report" / "pages" / "a b.html").write_text("its page")
     (tmp_path / "report" / "notes.txt").write_text("not the report's")
+    (tmp_path / "report" / "mine.html").write_text("not the report's")
     (tmp_path / "secret.html").write_text("secret")
     (tmp_path / "v.mp4").write_bytes(CONTENT)
     return tmp_path
@@ -81,10 +82,11 @@ def test_the_report_and_nothing_beside_it(place: Path) -> None:
         moved = ask(port, "/")
         assert (moved.status, moved.headers["Location"]) == (302, "/?served")
         assert ask(port, "/?served").content == b"the page"
-        assert ask(port, "/videos/a%20b.html?served").content == b"its page"
+        assert ask(port, "/pages/a%20b.html?served").content == b"its page"
         for path in (
-            "/../secret.html", "/%2e%2e/secret.html", "/videos/..%2f..%2fsecret.html", "//secret.html", "/notes.txt",
-            "/video/1", "/video/-1", "/video/v.mp4", "/video/0/../1", "/no.html", "/videos/a%00.html",
+            "/../secret.html", "/%2e%2e/secret.html", "/pages/..%2f..%2fsecret.html", "//secret.html", "/notes.txt",
+            "/mine.html",
+            "/video/1", "/video/-1", "/video/v.mp4", "/video/0/../1", "/no.html", "/pages/a%00.html",
             "/..%5csecret.html",
         ):  # fmt: skip
             assert ask(port, path).status == 404, path
