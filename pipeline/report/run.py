@@ -144,7 +144,8 @@ def _elsewhere(names: Sequence[str], tables: Sequence[pa.Table], known: Sequence
     for name, table in zip(names, tables, strict=True):
         strange = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=ids)))["video_id"]
         if len(strange):
-            yield f"{name}: left out are predictions in videos without truth ({len(strange)} in {len(strange.unique())})."
+            among = f"{len(strange)} in {len(strange.unique())}"
+            yield f"{name}: left out are predictions in videos without truth ({among})."
 
 
 def _ids(videos: Annotations) -> list[str]:
