@@ -31,7 +31,8 @@ class ErrorAnalysis:
         tiou: the threshold from which on a prediction hits.
         kinds: `[N]` positions in `KINDS`.
         own_tiou: `[N]`, the highest tIoU with a true instance of the prediction's own video and label.
-        missed: `[M]` bool, the true instances that no prediction hits.
+        found_by: `[M]`, the prediction that hits each true instance; -1 where none does. Of the predictions from some
+            score on these are the hits, too: matching goes by falling score.
         profile: `[GROUPS, len(KINDS)]` counts: row g is of the predictions of each class that rank from g G on, up to
             (g + 1) G, where G is the number of the class's true instances.
         gains: `[len(KINDS)]`, by how much mAP at `tiou` over the classes with truth rises if no prediction of that
@@ -41,9 +42,14 @@ class ErrorAnalysis:
     tiou: float
     kinds: np.ndarray
     own_tiou: np.ndarray
-    missed: np.ndarray
+    found_by: np.ndarray
     profile: np.ndarray
     gains: np.ndarray
+
+    @property
+    def missed(self) -> np.ndarray:
+        """`[M]` bool, the true instances that no prediction hits."""
+        return self.found_by < 0
 
 
 def analyse_errors(
@@ -76,7 +82,8 @@ def analyse_errors(
     kinds[over] = np.where(same_label[over], DUPLICATE, WRONG_LABEL)
     kinds[hits] = TRUE_POSITIVE
     profile, gains = _profile_and_gains(kinds, hits, ranking)
-    return ErrorAnalysis(tiou, kinds, own, ~ranking.found[:, column], profile, gains)
+    found_by = _found_by(predictions, np.flatnonzero(hits), ranking, tiou, union_epsilon)
+    return ErrorAnalysis(tiou, kinds, own, found_by, profile, gains)
 
 
 def _nearest(
@@ -98,6 +105,28 @@ def _nearest(
         best = tious == nearest[rows]
         same_label[rows[same & best]] = True
     return nearest, same_label, own
+
+
+def _found_by(
+    predictions: IndexedSegments, hits: np.ndarray, ranking: Ranking, tiou: float, union_epsilon: float
+) -> np.ndarray:
+    """Which prediction hits each truth `[M]`, given those that hit one: each takes the free one it overlaps most."""
+    found_by = np.full(len(ranking.truth), -1)
+    ranked = hits[np.argsort(-predictions.scores[hits], kind="stable")]
+    groups, true_groups = (
+        segments.videos * ranking.num_labels + segments.labels
+        for segments in (predictions[ranked], ranking.truth)
+    )
+    truth = TrueSegments.grouped(ranking.truth.seconds, true_groups)
+    done = -1
+    for rows, true_rows, _ in overlapping_pairs(
+        predictions.seconds[ranked], groups, truth, tiou, union_epsilon
+    ):
+        for row, true_row in zip(rows.tolist(), true_rows.tolist(), strict=True):
+            if row != done and found_by[true_row] < 0:
+                found_by[true_row] = ranked[row]
+                done = row
+    return found_by
 
 
 def _profile_and_gains(

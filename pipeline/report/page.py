@@ -179,7 +179,7 @@ def _columns(page: Page) -> dict[str, np.ndarray]:
             columns |= {
                 f"run{place}.kind": run.kinds.astype(np.uint8),
                 f"run{place}.tiou": np.rint(255 * np.clip(run.tious, 0, 1)).astype(np.uint8),
-                f"run{place}.missed": run.missed[order].astype(np.uint8),
+                f"run{place}.found": run.found_scores[order].astype(np.float32),
             }
     return columns
 

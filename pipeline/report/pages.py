@@ -180,7 +180,7 @@ def _of_videos(page: Page, places: np.ndarray) -> Page:
         videos=videos,
         lasting=page.lasting[places],
         runs=[
-            replace(run.of(places), missed=run.missed[kept] if len(run.missed) else run.missed)
+            replace(run.of(places), found_scores=run.found_scores[kept] if page.truth else run.found_scores)
             for run in page.runs
         ],
         whole=[whole[places] for whole in page.whole],

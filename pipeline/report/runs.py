@@ -29,7 +29,8 @@ class ReportedRun:
         found: N rows; labels are positions in the report's.
         kinds: `[N]` positions in `error_analysis.KINDS`, or `UNSCORED`.
         tious: `[N]`, the highest tIoU with a true instance of the same label; 0 without truth.
-        missed: `[M]` bool, the true instances that nothing hits; `[0]` without truth.
+        found_scores: `[M]`, the score of the prediction that hits each true instance, NaN where none does; `[0]`
+            without truth.
     """
 
     name: str
@@ -38,7 +39,7 @@ class ReportedRun:
     found: IndexedSegments
     kinds: np.ndarray
     tious: np.ndarray
-    missed: np.ndarray
+    found_scores: np.ndarray
 
     def best(self, most: np.ndarray) -> "ReportedRun":
         """Only the best `most [V]` predictions of each video."""
@@ -77,7 +78,7 @@ def reported_run(name: str, url: str, segments: pa.Table, videos: Annotations) -
     first = np.searchsorted(found.videos, np.arange(videos.videos.num_rows + 1))
     kinds = np.full(len(found), UNSCORED, dtype=np.uint8)
     url = storage.without_secrets(url)
-    return ReportedRun(name, url, first, found, kinds, np.zeros(len(found)), np.zeros(0, dtype=bool))
+    return ReportedRun(name, url, first, found, kinds, np.zeros(len(found)), np.zeros(0))
 
 
 def scored_run(
@@ -99,7 +100,8 @@ def scored_run(
     errors = analyse_errors(predictions, ranking, tiou, union_epsilon)
     kinds, tious = run.kinds.copy(), run.tious.copy()
     kinds[known], tious[known] = errors.kinds, errors.own_tiou
-    return replace(run, kinds=kinds, tious=tious, missed=errors.missed), ranking, errors
+    found_scores = np.append(predictions.scores, np.nan)[errors.found_by]
+    return replace(run, kinds=kinds, tious=tious, found_scores=found_scores), ranking, errors
 
 
 def run_names(urls: Sequence[str]) -> list[str]:

@@ -97,13 +97,20 @@ function lengthChart(runs) {
   }, runs.length > 1 ? [legend(runs.map((run, r) => ({ name: run.name, run: r })))] : []);
 }
 
+function roundTicks(high) {
+  const power = 10 ** Math.floor(Math.log10(high / 4));
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= high / 5);
+  const ticks = Array.from({ length: Math.floor(high / step + 1e-9) + 1 }, (_, i) => i * step);
+  return { ticks, format: (value) => String(Number(value.toPrecision(3))) };
+}
+
 const redrawPoints = { action: null };
 
 // A point for each prediction of a run that the page holds, on a canvas for there are many, and the mean of bins.
 function confidenceChart(r) {
   const run = report.runs[r], { width, height, left, right, top, bottom } = CHART;
   const high = Math.max(report.highest, ...run.figures.reliability.map(([value]) => value));
-  const x = { label: "confidence", domain: [0, high], ticks: [0, 0.25, 0.5, 0.75, 1].map((share) => share * high), format: (value) => value.toPrecision(2).replace(/\.?0+$/, "") || "0" };
+  const x = { label: "confidence", domain: [0, high], ...roundTicks(high) };
   const points = element("canvas", { width: 2 * width, height: 2 * height, "aria-hidden": "true" });
   const sx = scale(x.domain, left, width - right), sy = scale([0, 1], height - bottom, top);
   const count = run.score.length, every = Math.max(1, Math.ceil(count / 6000));

@@ -110,7 +110,7 @@ function drawBar(pen, segment, box) {
     return;
   }
   if (segment.run === -1) {
-    const missed = state.marked && segment.missed.some((one, r) => one && state.runs[r]);
+    const missed = state.marked && isMissed(segment.row);
     pen.fillStyle = missed ? paint.surface : paint.truth;
     pen.fillRect(x, y, width, height);
     pen.strokeStyle = paint.truth;

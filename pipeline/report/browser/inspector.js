@@ -10,7 +10,7 @@ function makeInspector() {
   when("selection edits", later(fillInspector));
   // Of a slider that moves only where it comes to rest.
   let waiting = 0;
-  when("filters", () => { clearTimeout(waiting); waiting = setTimeout(fillInspector, 150); });
+  when("filters", () => { clearTimeout(waiting); waiting = setTimeout(() => fillTable(state.video, chosenSegment()), 150); });
   return element("aside", { class: "inspector", id: "inspector", "aria-label": "Player and segment" },
     makePlayer(), inspector.form, inspector.table);
 }
@@ -18,13 +18,16 @@ function makeInspector() {
 function fillInspector() {
   if (!report.videos.length) return;
   showVideo(state.video);
-  const v = state.video;
-  const segment = state.selected && state.selected.video === v ? segmentAt(v, state.selected.key) : null;
+  const v = state.video, segment = chosenSegment();
   // Who writes into a field goes on writing: it is filled anew when left.
   if (!(inspector.form.contains(document.activeElement) && document.activeElement.matches("input"))) {
     inspector.form.replaceChildren(...(segment ? formOf(v, segment) : hintOf(v)));
   }
   fillTable(v, segment);
+}
+
+function chosenSegment() {
+  return state.selected && state.selected.video === state.video ? segmentAt(state.video, state.selected.key) : null;
 }
 
 function hintOf(v) {

@@ -63,7 +63,7 @@ const ACTIONS = {
 };
 
 function middleOfSelected() {
-  const segment = state.selected && state.selected.video === state.video ? segmentAt(state.video, state.selected.key) : null;
+  const segment = chosenSegment();
   return segment ? (segment.start + segment.end) / 2 : undefined;
 }
 

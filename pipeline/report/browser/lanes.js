@@ -204,7 +204,7 @@ function showTip(segment, event) {
     element("span", {
       text: [originInWords(segment), segment.score === null ? "" : `score ${score(segment.score)}`,
         segment.kind !== UNSCORED ? report.kinds[segment.kind] : "",
-        segment.missed && segment.missed.some(Boolean) ? "missed" : "", stateInWords(segment)].filter(Boolean).join(" · "),
+        segment.run === -1 && isMissed(segment.row) ? "missed" : "", stateInWords(segment)].filter(Boolean).join(" · "),
     }),
   );
   const width = tip.offsetWidth, height = tip.offsetHeight;

@@ -60,14 +60,16 @@ function placeCards() {
       list.cards.delete(v);
     }
   }
+  let next = list.sheet.firstChild; // in the order in which they are read
   for (const [v, i] of wanted) {
     let card = list.cards.get(v);
     const isNew = !card;
     if (isNew) {
       card = makeCard(v);
       list.cards.set(v, card);
-      list.sheet.append(card);
     }
+    if (card === next) next = next.nextSibling;
+    else list.sheet.insertBefore(card, next);
     card.style.transform = `translateY(${list.tops[i]}px)`;
     if (isNew || card.stale) {
       card.stale = false;

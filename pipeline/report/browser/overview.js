@@ -95,9 +95,9 @@ function falseAlarms(r, kind) {
 }
 
 function misses(r) {
-  const { truth } = report, { missed } = report.runs[r];
+  const { truth } = report, { found } = report.runs[r];
   const longest = [];
-  for (let i = 0; i < missed.length; i++) if (missed[i]) insert(longest, truth.end[i] - truth.start[i], i);
+  for (let i = 0; i < found.length; i++) if (Number.isNaN(found[i])) insert(longest, truth.end[i] - truth.start[i], i);
   return longest.map(([, i]) => { const v = videoOfRow(truth, i); return { v, key: `t${i - truth.first[v]}` }; });
 }
 

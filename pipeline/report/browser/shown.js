@@ -48,7 +48,7 @@ function everySegment(v) {
   for (let i = truth.first[v]; i < truth.first[v + 1]; i++) {
     found.push(corrected(said, {
       key: `t${i - truth.first[v]}`, run: -1, label: truth.label[i], start: truth.start[i], end: truth.end[i],
-      score: null, kind: UNSCORED, missed: report.runs.map((run) => (run.missed ? run.missed[i] === 1 : false)),
+      score: null, kind: UNSCORED, row: i,
     }));
   }
   report.runs.forEach((run, r) => {
@@ -188,10 +188,16 @@ function countFalse(v) {
   return count;
 }
 
+// Whether a run that is shown has nothing from the slider's score on that hits a true segment.
+function isMissed(row) {
+  const threshold = Math.fround(state.threshold);
+  return report.runs.some((run, r) => state.runs[r] && run.found && !(run.found[row] >= threshold));
+}
+
 function countMissed(v) {
   let count = 0;
   for (let i = report.truth.first[v]; i < report.truth.first[v + 1]; i++) {
-    if (report.runs.some((run, r) => state.runs[r] && run.missed && run.missed[i])) count += 1;
+    if (isMissed(i)) count += 1;
   }
   return count;
 }

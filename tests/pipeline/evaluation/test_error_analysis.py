@@ -41,6 +41,7 @@ def test_each_kind_by_hand():
     assert kinds_of(found) == [
         "true positive", "duplicate", "wrong label", "localisation", "confusion", "background", "background",
     ]  # fmt: skip
+    assert found.found_by.tolist() == [0, -1, -1]
     assert found.missed.tolist() == [False, True, True]
     np.testing.assert_allclose(found.own_tiou, [0.9, 0.9, 0, 4 / 14, 0, 0.5 / 19.5, 0])
     # Two true runs, so two predictions a group; jump has none.
@@ -85,8 +86,8 @@ def test_another_ranking_is_refused():
 
 
 def naive_kinds(rows, truths, tiou, epsilon):
-    """Kinds by going through every prediction and every truth, and the truths that were hit."""
-    hit, taken = set(), set()
+    """Kinds by going through every prediction and every truth, and by which prediction each truth was hit."""
+    hit, taken = set(), {}
     for index, (video, start, end, label, _) in sorted(enumerate(rows), key=lambda item: -item[1][4]):
         overlaps = [
             (-loop_written.tiou((start, end), (a, b), epsilon), place)
@@ -95,7 +96,7 @@ def naive_kinds(rows, truths, tiou, epsilon):
         ]
         if overlaps and -min(overlaps)[0] >= tiou:
             hit.add(index)
-            taken.add(min(overlaps)[1])
+            taken[min(overlaps)[1]] = index
     kinds = []
     for index, (video, start, end, label, _) in enumerate(rows):
         best, same = 0.0, False
@@ -111,7 +112,7 @@ def naive_kinds(rows, truths, tiou, epsilon):
             kinds.append("localisation" if same else "confusion")
         else:
             kinds.append("background")
-    return kinds, [place not in taken for place in range(len(truths))]
+    return kinds, [taken.get(place, -1) for place in range(len(truths))]
 
 
 @given(
@@ -122,9 +123,10 @@ def naive_kinds(rows, truths, tiou, epsilon):
 )
 def test_kinds_profile_and_gains_are_those_of_a_naive_count(rows, truths, tiou, epsilon):
     found = analysis(rows, truths, tiou=tiou, epsilon=epsilon)
-    kinds, missed = naive_kinds(rows, truths, tiou, epsilon)
+    kinds, found_by = naive_kinds(rows, truths, tiou, epsilon)
     assert kinds_of(found) == kinds
-    assert found.missed.tolist() == missed
+    assert found.found_by.tolist() == found_by
+    assert found.missed.tolist() == [row < 0 for row in found_by]
     num_truths = {label: sum(row[3] == label for row in truths) for label in LABELS}
     profile = np.zeros((GROUPS, len(KINDS)), dtype=int)
     gains = np.zeros(len(KINDS))
@@ -140,3 +142,15 @@ def test_kinds_profile_and_gains_are_those_of_a_naive_count(rows, truths, tiou, 
     assert found.profile.tolist() == profile.tolist()
     np.testing.assert_allclose(found.gains, gains / max(1, sum(map(bool, num_truths.values()))), atol=1e-12)
     assert (found.gains >= -1e-12).all()
+
+
+@given(
+    st.lists(predicted_rows, max_size=25), st.lists(true_rows, max_size=12), st.sampled_from([0.25, 0.5, 1.0])
+)
+def test_what_is_found_from_a_score_on_is_found_by_those_predictions_alone(rows, truths, score):
+    whole = analysis(rows, truths)
+    surest = [place for place, row in enumerate(rows) if row[4] >= score]
+    alone = analysis([rows[place] for place in surest], truths)
+    kept = [row if row in surest else -1 for row in whole.found_by.tolist()]
+    assert kept == [surest[row] if row >= 0 else -1 for row in alone.found_by.tolist()]
+    assert [kinds_of(whole)[place] for place in surest] == kinds_of(alone)

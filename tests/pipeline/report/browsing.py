@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -79,8 +80,13 @@ class Browser:
         return self.texts(selector)[0]
 
     def click(self, selector: str) -> None:
-        """A click on an element."""
-        self.one(selector).click()
+        """A click on an element, though the page may put a new one in its place meanwhile."""
+        for _ in range(20):
+            try:
+                self.one(selector).click()
+            except StaleElementReferenceException:
+                continue
+            return
 
     def keys(self, *keys: str) -> None:
         """Keys for whatever has the focus, one after the other; `ctrl+z` holds one down."""

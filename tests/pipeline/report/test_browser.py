@@ -123,6 +123,8 @@ def test_filters_by_class_text_video_and_run(browser: Browser, demo_page: Path) 
     )
     browser.frame()
     assert browser.texts(".card h3") == ["a", "c"]
+    browser.slide("#score", 1000)  # what is found with less than that is missed
+    assert browser.texts(".card h3") == ["a", "b", "c"]
 
 
 def test_a_click_on_a_segment_plays_the_video_from_there(browser: Browser, demo_page: Path) -> None:

@@ -61,7 +61,7 @@ def test_videos_stand_by_name_and_predictions_by_score(tmp_path: Path) -> None:
     assert held["run0.score"].tolist() == pytest.approx([0.3, 0.9, 0.2])
     assert held["run0.kind"].tolist() == [255, 0, 5]
     assert held["truth.start"].tolist() == [2.0, 0.0]
-    assert held["run0.missed"].tolist() == [1, 0]
+    assert held["run0.found"].tolist() == pytest.approx([np.nan, 0.9], nan_ok=True)
 
 
 def test_truth_without_any_prediction_has_a_page(tmp_path: Path) -> None:
