@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import storage
+from pipeline.compose import compose_config
 from pipeline.errors import InputError
+from pipeline.report.run import report
 from pipeline.report.serving import report_server
+from pipeline.report.settings import ReportConfig
+from tests.pipeline.evaluation.cases import segments_table
 from tests.pipeline.report.browsing import Browser
 
 CONTENT = bytes(range(256)) * 20
@@ -103,6 +108,25 @@ def test_videos_on_object_storage(place: Path, s3_server: str) -> None:
         part = ask(port, "/video/0", Range="bytes=100-299")
         assert (part.status, part.content) == (206, CONTENT[100:300])
         assert part.headers["Content-Type"] == "video/webm"
+
+
+def test_a_report_on_object_storage_is_written_and_served(s3_server: str, tmp_path: Path) -> None:
+    rows = [(video, 1.0, 2.0 + i, "run", 0.5) for video in ("a", "b/c") for i in range(4)]
+    pq.write_table(segments_table(rows), tmp_path / "p.parquet")
+    folder = storage.join(s3_server, "report")
+    words = [
+        f"predictions={tmp_path / 'p.parquet'}",
+        f"out={folder}",
+        "page.max_segments=4",
+        "pictures=[svg]",
+    ]
+    summary = report(compose_config("report", ReportConfig, words))
+    assert summary.outputs["page"] == f"{folder}/index.html"
+    with serving(folder, []) as port:
+        assert ask(port, "/?served").content.startswith(b"<!doctype html>")
+        assert ask(port, "/pages/b/c.html?served").content.startswith(b"<!doctype html>")
+        assert ask(port, "/pages/page.css").headers["Content-Type"] == "text/css"
+        assert ask(port, "/timelines.svg").content.startswith(b"<?xml")
 
 
 def test_a_port_that_is_taken_is_told(place: Path) -> None:
