@@ -1,6 +1,6 @@
 // Corrections as an annotation file: ActivityNet's JSON, which training reads as it is.
 
-const exporting = { videos: "touched", undecided: false, subset: "train" };
+const exporting = { videos: "touched", undecided: false, subset: "" };
 
 // The file's content: {database: {video: {subset, duration, annotations: [{segment, label}]}}}.
 //
@@ -19,7 +19,7 @@ function exportedFile({ videos, undecided, subset }) {
     }).filter((segment) => segment.end > segment.start).sort((a, b) => a.start - b.start || a.end - b.end);
     const last = taken.reduce((most, segment) => Math.max(most, segment.end), 0);
     database[video.id] = {
-      subset: video.subset && report.hasTruth ? video.subset : subset,
+      subset,
       duration: video.lasting ? video.duration : Math.max(video.duration, last) || 1,
       annotations: distinct(taken.map((segment) => ({
         segment: [exact(Math.max(0, segment.start)), exact(segment.end)], label: segment.name,
@@ -47,13 +47,15 @@ function exact(seconds) {
 
 function makeExportDialog() {
   const preview = element("p", { "aria-live": "polite", id: "export-count" });
-  const subset = element("input", { type: "text", id: "export-subset", value: exporting.subset, autocomplete: "off" });
+  const usual = report.subset || "train";
+  exporting.subset = usual;
+  const subset = element("input", { type: "text", id: "export-subset", value: usual, autocomplete: "off" });
   const show = () => {
     const { database } = exportedFile(exporting);
     const segments = Object.values(database).reduce((sum, video) => sum + video.annotations.length, 0);
     preview.textContent = `${plural(Object.keys(database).length, "video")}, ${plural(segments, "segment")}`;
   };
-  subset.addEventListener("input", () => { exporting.subset = subset.value.trim() || "train"; show(); });
+  subset.addEventListener("input", () => { exporting.subset = subset.value.trim() || usual; show(); });
   const undecided = element("input", { type: "checkbox", id: "export-undecided", onchange: (event) => { exporting.undecided = event.target.checked; show(); } });
   const dialog = element("dialog", { id: "export-dialog", "aria-labelledby": "export-title" },
     element("h2", { id: "export-title", text: "Export annotations" }),
@@ -61,7 +63,8 @@ function makeExportDialog() {
     element("p", {}, element("label", { for: "export-videos", text: "Videos " }),
       select([["touched", "corrected or done"], ["done", "done"], ["all", "all"]], exporting.videos, (value) => { exporting.videos = value; show(); }, { id: "export-videos" })),
     element("p", {}, undecided, element("label", { for: "export-undecided", text: "Take undecided segments from the slider's score on as right" })),
-    element("p", {}, element("label", { for: "export-subset", text: report.hasTruth ? "Subset (of videos without one) " : "Subset " }), subset),
+    element("p", {}, element("label", { for: "export-subset", text: "Subset " }), subset),
+    report.subset ? element("p", { class: "quiet", text: `${usual} is what the truth says. Videos to train on belong to the subset train; test those on others.` }) : "",
     preview,
     element("p", { class: "acts" }, button("Download", () => { download(); dialog.close(); }, { id: "download", class: "primary" }), button("Cancel", () => dialog.close())));
   return { dialog, open: () => { show(); dialog.showModal(); } };
@@ -70,7 +73,7 @@ function makeExportDialog() {
 function download() {
   const text = JSON.stringify(exportedFile(exporting), null, 1);
   const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  const link = element("a", { href: url, download: "annotations.json" });
+  const link = element("a", { href: url, download: "corrected.json" });
   document.body.append(link);
   link.click();
   link.remove();

@@ -53,7 +53,7 @@ def at(browser: Browser, place: tuple[int, int]) -> ActionChains:
 def exported(browser: Browser) -> dict:
     browser.click("#export")
     browser.click("#download")
-    file = browser.downloads / "annotations.json"
+    file = browser.downloads / "corrected.json"
     browser.wait(file.exists)
     content = json.loads(browser.wait(file.read_bytes))
     file.unlink()
@@ -213,6 +213,10 @@ def test_corrections_are_exported_as_annotations_that_training_reads(
     dataset = DatasetConfig(annotations=str(tmp_path / "annotations.json"))
     read = read_subset(dataset, "test")
     assert read.instances.to_pylist() == [{"video_id": "b", "t_start": 15.0, "t_end": 17.25, "label": "dive"}]
+    browser.click("#export")
+    browser.write("#export-subset", "train")
+    browser.keys(Keys.ESCAPE)
+    assert exported(browser)["database"]["b"]["subset"] == "train"
 
 
 def test_without_truth_what_is_undecided_is_exported_on_request(browser: Browser, tmp_path: Path) -> None:
