@@ -6,7 +6,7 @@ from pipeline.summary import Summary
 
 
 def run(config: ExportSegmentsConfig) -> Summary:
-    """Write segments as ActivityNet results, CSV or subtitles, for annotators (Label Studio, VIA) or for editors."""
+    """Write segments as ActivityNet results, CSV, subtitles, or for annotators: Label Studio's tasks, VIA's project."""
     from pipeline.segments.exporting import export_segments  # after the settings are checked
 
     return export_segments(config)

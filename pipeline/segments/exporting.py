@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +10,6 @@ from pipeline import storage
 from pipeline.file_names import name_of_any
 from pipeline.segments.activitynet_json import results_json
 from pipeline.segments.csv_text import csv_text
-from pipeline.segments.editing import cut_list_edl, markers_otio
 from pipeline.segments.label_studio import label_studio_config, label_studio_tasks
 from pipeline.segments.read import folder_of, read_segments
 from pipeline.segments.settings import ExportSegmentsConfig
@@ -30,8 +28,7 @@ def export_segments(config: ExportSegmentsConfig) -> Summary:
     """Write the segments of `config.predictions` into the folder `config.out`; files of the same names are replaced.
 
     `activitynet.json`, `segments.csv`, `<video id>.vtt`, `label_studio.json` with the labelling configuration
-    `label_studio.xml`, `via.json`, or `<video id>.otio` or `.edl`. Raises InputError where there are no segments,
-    `config.videos` holds no video, or a form needs a package that is not installed.
+    `label_studio.xml`, or `via.json`. Raises InputError where there are no segments or `config.videos` holds no video.
     """
     segments = read_segments(config.predictions)
     threshold = (
@@ -83,32 +80,20 @@ def _files(
             return {"via.json": lambda: via_project(kept, places, name)}
         case "webvtt":
             assert threshold is not None
-            return _of_each_video(
-                config.out,
-                segments,
-                ".vtt",
-                lambda _, table: webvtt(table, threshold, config.at_a_time).encode(),
-            )
-        case "otio" | "edl":
-            write = markers_otio if config.format == "otio" else cut_list_edl
-            return _of_each_video(
-                config.out,
-                kept,
-                f".{config.format}",
-                lambda video_id, table: write(table, video_id, places.get(video_id), config.fps),
-            )
+            return _subtitles(config, ordered(segments), threshold)
 
 
-def _of_each_video(
-    out: str, segments: pa.Table, suffix: str, content: Callable[[str, pa.Table], bytes]
+def _subtitles(
+    config: ExportSegmentsConfig, table: pa.Table, threshold: ScoreThreshold
 ) -> dict[str, Callable[[], bytes]]:
-    """A file for each video: its name below `out`, and what makes its content of the video's id and segments."""
-    table = ordered(segments)
+    """The subtitles of each video of a table in which its rows stand together."""
     runs = table["video_id"].combine_chunks().value_counts() if table.num_rows else []
     files: dict[str, Callable[[], bytes]] = {}
     start = 0
     for run in runs:
-        video_id, count = run["values"].as_py(), run["counts"].as_py()
-        files[name_of_any(out, video_id, suffix)] = partial(content, video_id, table.slice(start, count))
+        count, part = run["counts"].as_py(), table.slice(start, run["counts"].as_py())
+        files[name_of_any(config.out, run["values"].as_py(), ".vtt")] = (
+            lambda part=part: webvtt(part, threshold, config.at_a_time).encode()  # type: ignore[misc]
+        )
         start += count
     return files

@@ -36,8 +36,8 @@ class ExportSegmentsConfig(Settings):
     predictions: PredictionsUrl = Field(
         description="URL of a predict output folder, a Parquet file or ActivityNet results (.json)"
     )
-    format: Literal["activitynet", "csv", "webvtt", "label_studio", "via", "otio", "edl"] = Field(
-        description="form to write: for tools, players, annotators or editors"
+    format: Literal["activitynet", "csv", "webvtt", "label_studio", "via"] = Field(
+        description="form to write: for other tools, for players, or for annotators"
     )
     out: OutputFolder = Field(description="URL of the folder for the files")
     min_score: float | None = Field(
@@ -47,8 +47,6 @@ class ExportSegmentsConfig(Settings):
     )
     at_a_time: PositiveInt = Field(3, description="subtitles on the screen at once, the best ones (webvtt)")
     videos: tuple[Url, ...] = Field(
-        (), description="where video files lie (folder, glob, manifest), for annotators and editors"
+        (), description="where video files lie (folder, glob, manifest), for label_studio and via"
     )
-    fps: PositiveFloat = Field(
-        24.0, description="frames a second of label_studio (its Video tag's frameRate), otio and edl"
-    )
+    fps: PositiveFloat = Field(24.0, description="frames a second of label_studio, its Video tag's frameRate")

@@ -130,7 +130,7 @@ MISTAKES = {
     "report predictions={}/predictions dataset=via dataset.annotations={}/truth.json": "not a project of VIA 3",
     "report predictions={}/predictions dataset=label_studio dataset.annotations={}/truth.json": "Label Studio exports",
     "export_segments predictions={}/predictions out={}/new": "format: is required",
-    "export_segments predictions={}/predictions out={}/new format=mp4": "format=mp4: must be",
+    "export_segments predictions={}/predictions out={}/new format=edl": "format=edl: must be",
     "export_segments predictions={}/no_score.parquet out={}/new format=csv": "no_score.parquet",
     "detect {}/videos/b.mp4 run={}/run": "videos={}/videos/b.mp4: not found",
     "detect videos={}/videos/b.mp4 run={}/run": "videos={}/videos/b.mp4: not found",

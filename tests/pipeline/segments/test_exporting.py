@@ -4,12 +4,10 @@ import csv
 import json
 from pathlib import Path
 
-import opentimelineio as otio
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.compose import compose_config
-from pipeline.errors import InputError
 from pipeline.segments.exporting import export_segments
 from pipeline.segments.read import read_segments
 from pipeline.segments.settings import ExportSegmentsConfig
@@ -74,27 +72,3 @@ def test_annotators_get_the_likely_ones_and_the_files(predictions: Path) -> None
     assert [len(task["predictions"][0]["result"]) for task in tasks] == [1, 1]
     out, _ = export(predictions, "via", "min_score=0")
     assert len(json.loads((out / "via.json").read_text())["metadata"]) == 3
-
-
-def test_editors_get_markers_and_cut_lists(predictions: Path) -> None:
-    encode_video(predictions.parent / "clips" / "a" / "b.mp4", seconds=0.5)
-    clips = predictions.parent / "clips"
-    out, _ = export(predictions, "otio", "min_score=0", f"videos={clips}", "fps=10")
-    assert files(out) == {"a/b.otio", "w.otio"}
-    (clip,) = otio.adapters.read_from_file(str(out / "a" / "b.otio")).find_clips()
-    assert clip.media_reference.target_url == str(clips / "a" / "b.mp4")
-    markers = [
-        (one.name, one.marked_range.start_time.to_seconds(), one.marked_range.duration.to_seconds(),
-         one.metadata["raytad"]["score"])
-        for one in clip.markers
-    ]  # fmt: skip
-    assert markers == [("run", 1.0, 1.5, 0.9), ("jump", 5.0, 1.0, 0.2)]
-    out, _ = export(predictions, "edl", "min_score=0", "fps=24")
-    cuts = otio.adapters.read_from_file(str(out / "a" / "b.edl"), rate=24)
-    times = [one.source_range for one in cuts.find_clips()]
-    assert [(one.start_time.to_seconds(), one.duration.to_seconds()) for one in times] == [
-        (1.0, 1.5),
-        (5.0, 1.0),
-    ]
-    with pytest.raises(InputError, match="fps=7: cannot be written as EDL"):
-        export(predictions, "edl", "fps=7")
