@@ -36,6 +36,7 @@ class Cluster:
 
     def __init__(self, folder: Path, documents: list[Document], data: str, stack: ExitStack) -> None:
         self.documents, self.folder, self._stack = documents, folder, stack
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}  # by node id, the head's not among them
         self.gcs, self.dashboard, client = free_ports(3)
         settings = named(documents, "ConfigMap", "raytad-settings")["data"]
         ours = {name: value for name, value in settings.items() if not name.startswith("AWS_")}
@@ -51,7 +52,7 @@ class Cluster:
             "head", f"--head --port={self.gcs} --dashboard-port={self.dashboard} --ray-client-server-port={client}"
             " --num-cpus=0 --include-dashboard=true", "0",
         )  # fmt: skip
-        self._until(lambda: self.ray("job", "list").returncode == 0, "the head answers")
+        self.until(lambda: self.ray("job", "list").returncode == 0, "the head answers")
 
     def add(self, pool: str, cpus: int, gpus: int = 0) -> "subprocess.Popen[bytes]":
         """Another node of a pool, its GPUs made up; it drains for a tenth of what the manifest gives it."""
@@ -59,14 +60,16 @@ class Cluster:
         (container,) = group["template"]["spec"]["containers"]
         labels = ",".join(f"{name}={value}" for name, value in group["labels"].items())
         seconds = {each["name"]: each["value"] for each in container["env"]}[_DRAIN]
-        before = self.alive()
+        before = set(self.pools())
         process = self._start(
             pool,
             f"--address=127.0.0.1:{self.gcs} --num-cpus={cpus} --num-gpus={gpus} --labels={labels}",
             str(int(seconds) // 10),
         )
         # One after the other: nodes that start at once on one machine take each other's sockets.
-        self._until(lambda: self.alive() > before, f"a node of {pool} is there")
+        self.until(lambda: set(self.pools()) > before, f"a node of {pool} is there")
+        (node,) = set(self.pools()) - before
+        self.processes[node] = process
         return process
 
     def _start(self, name: str, options: str, drain: str) -> "subprocess.Popen[bytes]":
@@ -123,7 +126,7 @@ class Cluster:
 
     def wait_for_nodes(self, count: int) -> None:
         """Until so many nodes are alive, the head included."""
-        self._until(lambda: self.alive() == count, f"{count} nodes are there")
+        self.until(lambda: self.alive() == count, f"{count} nodes are there")
 
     def alive(self) -> int:
         return sum(node["state"] == "ALIVE" for node in self.listed("nodes"))
@@ -134,10 +137,10 @@ class Cluster:
             node["node_id"]: node["labels"].get("raytad.io/pool", "head") for node in self.listed("nodes")
         }
 
-    def _until(self, holds: Any, what: str) -> None:
-        deadline = time.monotonic() + 240
+    def until(self, holds: Any, what: str, seconds: float = 240) -> None:
+        deadline = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < deadline, f"four minutes, and not yet: {what}"
+            assert time.monotonic() < deadline, f"{seconds:g} seconds, and not yet: {what}"
             time.sleep(1)
 
 
@@ -183,9 +186,20 @@ def test_the_jobs_run_where_they_belong_and_outlive_a_node(cluster: Cluster) -> 
     assert {pools[task["node_id"]] for task in decoding(cluster) if task["node_id"]} == {"cpu-decode"}
     assert actor_pools(cluster, "ChunkEmbedder") == {"gpu-infer"}
 
-    cluster.add("gpu-train", 1)
-    cluster.add("gpu-train", 1)
-    cluster.run("train")
+    for _ in range(3):  # one for each worker, and one that takes the place of a node that goes
+        cluster.add("gpu-train", 1)
+    training = cluster.submit("train", {})
+    cluster.until(lambda: storage.exists(f"{data}/run/epochs.jsonl"), "an epoch is done", 600)
+    places = [actor["node_id"] for actor in alive_actors(cluster, "RayTrainWorker")]
+    assert len(set(places)) == 2
+    leaving = cluster.processes[places[0]]
+    leaving.send_signal(signal.SIGTERM)
+    cluster.until(
+        lambda: has_checkpoint_within_an_epoch(f"{data}/run"), "its workers leave a checkpoint", 120
+    )
+    said, _ = training.communicate(timeout=1500)
+    assert training.returncode == 0, said[-4000:]
+    assert leaving.wait(120) is not None
     assert actor_pools(cluster, "RayTrainWorker") == {"gpu-train"}
     # Where a stage asks for a GPU it needs no label, and the others leave the GPU nodes alone.
     cluster.run("predict", {f"detect.labels={_INFER}": "detect.gpus=1"})
@@ -210,6 +224,15 @@ def actor_pools(cluster: Cluster, name: str) -> set[str]:
     """The pools of the nodes that actors of this name ran on."""
     pools = cluster.pools()
     return {pools[actor["node_id"]] for actor in cluster.listed("actors") if name in _named(actor)}
+
+
+def alive_actors(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    return [a for a in cluster.listed("actors") if name in _named(a) and a["state"] == "ALIVE"]
+
+
+def has_checkpoint_within_an_epoch(run: str) -> bool:
+    """Whether there is one of those that a notice makes; the next whole epoch's takes its place."""
+    return any("_step_" in file.url for file in storage.list_files(f"{run}/checkpoints"))
 
 
 def _named(actor: dict[str, Any]) -> str:
