@@ -23,9 +23,10 @@ _BROWSER = files("pipeline.report.browser")
 # In this order, for later ones use earlier ones.
 _SCRIPTS = (
     "data.js", "elements.js", "state.js", "edits.js", "shown.js", "drawing.js", "lanes.js", "list.js", "player.js",
-    "inspector.js", "charts.js", "overview.js", "export.js", "keyboard.js", "start.js",
+    "inspector.js", "charts.js", "error_charts.js", "overview.js", "export.js", "keyboard.js", "filters.js",
+    "start.js",
 )  # fmt: skip
-_STYLES = ("look.css", "parts.css", "layout.css")
+_STYLES = ("look.css", "parts.css", "charts.css", "layout.css")
 _MILLISECONDS = 2**31 - 1  # the latest time of a prediction, 24 days
 
 

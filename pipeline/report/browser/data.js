@@ -1,8 +1,12 @@
 // The report's data: JSON for what has names, typed arrays for everything of a length.
 
 const ARRAYS = {
-  uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, int32: Int32Array,
-  float32: Float32Array, float64: Float64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  int32: Int32Array,
+  float32: Float32Array,
+  float64: Float64Array,
 };
 const TRUE_POSITIVE = 0;
 const UNSCORED = 255;
@@ -23,14 +27,21 @@ async function readReport() {
       lasting: columns["video.lasting"][v] === 1,
     });
   }
-  const table = (prefix) => Object.fromEntries(
-    Object.entries(columns).filter(([name]) => name.startsWith(prefix))
-      .map(([name, column]) => [name.slice(prefix.length), column]));
+  const table = (prefix) =>
+    Object.fromEntries(
+      Object.entries(columns)
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, column]) => [name.slice(prefix.length), column]),
+    );
   const runs = about.runs.map((run, r) => ({ ...run, ...table(`run${r}.`) }));
   let highest = 0;
   for (const run of runs) for (const score of run.score) if (score > highest) highest = score;
   return {
-    ...about, videos, runs, truth: table("truth."), hasTruth: about.truth,
+    ...about,
+    videos,
+    runs,
+    truth: table("truth."),
+    hasTruth: about.truth,
     highest: highest || 1,
     position: new Map(videos.map((video, v) => [video.id, v])),
   };

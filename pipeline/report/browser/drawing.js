@@ -1,20 +1,42 @@
 // Drawing lanes: true segments above, predicted ones below, a row for each run, as opaque as the score is high.
 
-const BAR = 9, GAP = 3, PAD = 6, LEAST_LANE = 23, AXIS = 20, CURVE = 34;
-const SHADES = 16, NUM_COLOURS = 7;
+const BAR = 9,
+  GAP = 3,
+  PAD = 6,
+  LEAST_LANE = 23,
+  AXIS = 20,
+  CURVE = 34;
+const SHADES = 16,
+  NUM_COLOURS = 7;
 
 let paint = null; // the colours of the theme, read from the style sheet
 
 function readPaint() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(`--${name}`).trim();
-  const surface = channels(of("surface")), ink = channels(of("ink"));
-  paint = { ink: of("ink"), grey: of("grey"), line: of("line"), stripe: of("stripe"), accent: of("accent"), surface: of("surface"), truth: of("truth"), shades: [], edges: [], solid: [] };
+  const surface = channels(of("surface")),
+    ink = channels(of("ink"));
+  paint = {
+    ink: of("ink"),
+    grey: of("grey"),
+    line: of("line"),
+    stripe: of("stripe"),
+    accent: of("accent"),
+    surface: of("surface"),
+    truth: of("truth"),
+    shades: [],
+    edges: [],
+    solid: [],
+  };
   for (let c = 0; c < NUM_COLOURS; c++) {
     const colour = channels(of(`class-${c}`));
     paint.solid.push(of(`class-${c}`));
     paint.edges.push(mixed(colour, ink, 0.35));
-    paint.shades.push(Array.from({ length: SHADES + 1 }, (_, level) => mixed(surface, colour, 0.12 + 0.88 * (level / SHADES))));
+    paint.shades.push(
+      Array.from({ length: SHADES + 1 }, (_, level) =>
+        mixed(surface, colour, 0.12 + 0.88 * (level / SHADES)),
+      ),
+    );
   }
 }
 
@@ -49,7 +71,11 @@ function geometry(v, width) {
   const height = laneHeight();
   const inset = (height - (rowsOfLane() * (BAR + GAP) - GAP)) / 2;
   return {
-    start, end, scale, above, height,
+    start,
+    end,
+    scale,
+    above,
+    height,
     x: (seconds) => (seconds - start) * scale,
     seconds: (x) => start + x / scale,
     y: (lane, row) => above + lane * height + inset + row * (BAR + GAP),
@@ -61,7 +87,8 @@ function bodyHeight(v, lanes) {
 }
 
 function drawLanes(canvas, v, hovered) {
-  const width = canvas.clientWidth, height = canvas.clientHeight;
+  const width = canvas.clientWidth,
+    height = canvas.clientHeight;
   const ratio = window.devicePixelRatio || 1;
   if (!width) return;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -71,7 +98,8 @@ function drawLanes(canvas, v, hovered) {
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, height);
-  const place = geometry(v, width), lanes = lanesOf(v);
+  const place = geometry(v, width),
+    lanes = lanesOf(v);
   drawGrid(pen, place, width, height);
   if (place.above) drawCurves(pen, report.salience[report.videos[v].id], place, width);
   const selected = state.selected && state.selected.video === v ? state.selected.key : null;
@@ -80,7 +108,9 @@ function drawLanes(canvas, v, hovered) {
     pen.fillStyle = paint.line;
     pen.fillRect(0, place.above + l * place.height, width, 1);
     // The surest last, and so on top.
-    const falling = [...lane.segments].sort((a, b) => (a.score === null ? 2 : a.score) - (b.score === null ? 2 : b.score));
+    const falling = [...lane.segments].sort(
+      (a, b) => (a.score === null ? 2 : a.score) - (b.score === null ? 2 : b.score),
+    );
     for (const segment of falling) {
       const box = boxOf(segment, l, place);
       if (box.x > width || box.x + box.width < 0) continue;
@@ -117,12 +147,14 @@ function drawBar(pen, segment, box) {
     pen.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), height - 1);
     if (missed) crossed(pen, box, paint.truth);
   } else {
-    const strength = segment.score === null || segment.state ? 1 : Math.min(1, Math.max(0, segment.score / report.highest));
+    const strength =
+      segment.score === null || segment.state ? 1 : Math.min(1, Math.max(0, segment.score / report.highest));
     pen.fillStyle = paint.shades[colour][Math.round(SHADES * strength)];
     pen.fillRect(x, y, width, height);
     pen.strokeStyle = paint.edges[colour];
     pen.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), height - 1);
-    if (state.marked && segment.kind !== UNSCORED && segment.kind !== TRUE_POSITIVE) crossed(pen, box, paint.edges[colour]);
+    if (state.marked && segment.kind !== UNSCORED && segment.kind !== TRUE_POSITIVE)
+      crossed(pen, box, paint.edges[colour]);
   }
   if (segment.state || segment.changed || segment.run === -2) drawMark(pen, segment, box);
 }

@@ -1,7 +1,8 @@
 // Corrections: what a person says of segments, step by step, kept in this browser by the digest of the predictions.
 //
-// A segment's key is t<number> (true), p<run>.<rank> (predicted; the rank in its video, best first) or a<number> (added).
-// What is said of it: {state: "accepted" | "rejected" | undefined, start, end, label}; times in seconds, the label as text.
+// A segment's key is t<number> (true), p<run>.<rank> (predicted; the rank in its video, best first) or a<number>
+// (added). What is said of it: {state: "accepted" | "rejected" | undefined, start, end, label}; times in seconds,
+// the label as text.
 
 const corrections = {
   of: new Map(), // video id -> Map of key -> what is said
@@ -27,7 +28,8 @@ function loadEdits() {
 
 function saveEdits() {
   const of = Object.fromEntries(
-    [...corrections.of].filter(([, said]) => said.size).map(([id, said]) => [id, Object.fromEntries(said)]));
+    [...corrections.of].filter(([, said]) => said.size).map(([id, said]) => [id, Object.fromEntries(said)]),
+  );
   if (!kept.write(editsKey(), { of, done: [...corrections.done] })) {
     notify("This browser keeps nothing for this page: export before you close it.");
   }

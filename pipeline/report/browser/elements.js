@@ -13,7 +13,8 @@ function filled(node, properties, children) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "text") node.textContent = value;
-    else if (name === "style") for (const [key, one] of Object.entries(value)) node.style.setProperty(key, one);
+    else if (name === "style")
+      for (const [key, one] of Object.entries(value)) node.style.setProperty(key, one);
     else if (name in node && !(node instanceof SVGElement) && typeof value !== "string") node[name] = value;
     else node.setAttribute(name, value === true ? "" : value);
   }
@@ -31,8 +32,11 @@ function button(text, action, properties = {}) {
 }
 
 function select(options, value, change, properties = {}) {
-  const node = element("select", { onchange: () => change(node.value), ...properties },
-    options.map(([key, text]) => element("option", { value: key, text, selected: key === value })));
+  const node = element(
+    "select",
+    { onchange: () => change(node.value), ...properties },
+    options.map(([key, text]) => element("option", { value: key, text, selected: key === value })),
+  );
   return node;
 }
 
@@ -47,8 +51,10 @@ function clock(seconds, digits = 1) {
   const scale = 10 ** digits;
   const units = Math.round(Math.abs(seconds) * scale);
   const whole = Math.floor(units / scale);
-  const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
-  const tail = String(whole % 60).padStart(2, "0") + (digits ? "." + String(units % scale).padStart(digits, "0") : "");
+  const hours = Math.floor(whole / 3600),
+    minutes = Math.floor(whole / 60) % 60;
+  const tail =
+    String(whole % 60).padStart(2, "0") + (digits ? "." + String(units % scale).padStart(digits, "0") : "");
   return sign + (hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`);
 }
 
@@ -83,6 +89,9 @@ function later(action) {
   return () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => { waiting = false; action(); });
+    requestAnimationFrame(() => {
+      waiting = false;
+      action();
+    });
   };
 }

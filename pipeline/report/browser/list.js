@@ -5,28 +5,49 @@ const BEYOND = 400; // pixels above and below what is seen
 
 function makeList() {
   list.sheet = element("div", { class: "sheet" });
-  list.box = element("div", {
-    class: "list", id: "list", tabindex: "0", role: "region", "aria-label": "Timelines", "aria-describedby": "keys-hint",
-  }, list.sheet);
+  list.box = element(
+    "div",
+    {
+      class: "list",
+      id: "list",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Timelines",
+      "aria-describedby": "keys-hint",
+    },
+    list.sheet,
+  );
   list.box.addEventListener("scroll", later(placeCards), { passive: true });
-  new ResizeObserver(later(() => { for (const card of list.cards.values()) redrawCard(card); placeCards(); })).observe(list.box);
+  new ResizeObserver(
+    later(() => {
+      for (const card of list.cards.values()) redrawCard(card);
+      placeCards();
+    }),
+  ).observe(list.box);
   when("filters edits", () => layOut());
   when("duration", () => layOut());
-  when("selection zoom theme", later(() => {
-    for (const card of list.cards.values()) fillCard(card);
-  }));
+  when(
+    "selection zoom theme",
+    later(() => {
+      for (const card of list.cards.values()) fillCard(card);
+    }),
+  );
   return list.box;
 }
 
 // Lay the cards out anew; the video at the top of what is seen stays there.
 function layOut() {
-  const before = list.box.scrollTop, at = indexAt(before), anchor = list.order[at];
+  const before = list.box.scrollTop,
+    at = indexAt(before),
+    anchor = list.order[at];
   const above = anchor === undefined ? 0 : before - list.tops[at];
   forget();
   const shown = shownVideos();
   list.order = shown.order;
   list.tops = new Float64Array(shown.order.length + 1);
-  shown.order.forEach((v, i) => { list.tops[i + 1] = list.tops[i] + cardHeight(v, shown.lanes[v]); });
+  shown.order.forEach((v, i) => {
+    list.tops[i + 1] = list.tops[i] + cardHeight(v, shown.lanes[v]);
+  });
   list.sheet.style.height = `${list.tops[shown.order.length]}px`;
   const place = shown.order.indexOf(anchor);
   if (place >= 0) {
@@ -39,7 +60,8 @@ function layOut() {
 }
 
 function indexAt(y) {
-  let low = 0, high = list.order.length;
+  let low = 0,
+    high = list.order.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (list.tops[middle + 1] <= y) low = middle + 1;
@@ -49,9 +71,14 @@ function indexAt(y) {
 }
 
 function placeCards() {
-  const top = list.box.scrollTop, height = list.box.clientHeight;
+  const top = list.box.scrollTop,
+    height = list.box.clientHeight;
   const wanted = new Map();
-  for (let i = indexAt(Math.max(0, top - BEYOND)); i < list.order.length && list.tops[i] < top + height + BEYOND; i++) {
+  for (
+    let i = indexAt(Math.max(0, top - BEYOND));
+    i < list.order.length && list.tops[i] < top + height + BEYOND;
+    i++
+  ) {
     wanted.set(list.order[i], i);
   }
   for (const [v, card] of list.cards) {
@@ -81,7 +108,8 @@ function placeCards() {
 function scrollTo(v) {
   const place = list.order.indexOf(v);
   if (place < 0) return;
-  const top = list.tops[place], bottom = list.tops[place + 1];
+  const top = list.tops[place],
+    bottom = list.tops[place + 1];
   if (top < list.box.scrollTop) list.box.scrollTop = top;
   else if (bottom > list.box.scrollTop + list.box.clientHeight) {
     list.box.scrollTop = Math.min(top, bottom - list.box.clientHeight);
@@ -91,7 +119,10 @@ function scrollTo(v) {
 
 function showCounts(shown) {
   const all = report.videos.length;
-  const videos = shown.order.length === all ? plural(all, "video") : `${number(shown.order.length)} of ${plural(all, "video")}`;
+  const videos =
+    shown.order.length === all
+      ? plural(all, "video")
+      : `${number(shown.order.length)} of ${plural(all, "video")}`;
   document.getElementById("count").textContent = `${videos}, ${plural(shown.count, "segment")} found`;
 }
 
@@ -111,9 +142,16 @@ function selectSegment(v, key) {
 }
 
 function inWords(segment) {
-  return [segment.name, `${clock(segment.start)} to ${clock(segment.end)}`, originInWords(segment),
+  return [
+    segment.name,
+    `${clock(segment.start)} to ${clock(segment.end)}`,
+    originInWords(segment),
     segment.score === null ? "" : `score ${score(segment.score)}`,
-    segment.kind === UNSCORED ? "" : report.kinds[segment.kind], stateInWords(segment)].filter(Boolean).join(", ");
+    segment.kind === UNSCORED ? "" : report.kinds[segment.kind],
+    stateInWords(segment),
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 // Go to a segment wherever it is: the filters give way where they hide it.
@@ -123,7 +161,8 @@ function goTo(v, key, play = true) {
   const hidden = segment.run >= 0 && segment.score < Math.fround(state.threshold) && !segment.state;
   const changes = { tab: "videos" };
   if (hidden) changes.threshold = segment.score;
-  if (segment.run >= 0 && !state.runs[segment.run]) changes.runs = state.runs.map((on, r) => on || r === segment.run);
+  if (segment.run >= 0 && !state.runs[segment.run])
+    changes.runs = state.runs.map((on, r) => on || r === segment.run);
   if (!shownVideos().order.includes(v) || (labelFilter(v) && !labelFilter(v)(segment.label))) {
     Object.assign(changes, { text: "", classes: null, keep: "all" });
   }

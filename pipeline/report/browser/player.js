@@ -13,13 +13,21 @@ function sourceOf(v) {
 }
 
 function makePlayer() {
-  player.node = element("video", { id: "player", controls: true, preload: "metadata", playsInline: true, hidden: true, "aria-label": "Video" });
+  player.node = element("video", {
+    id: "player",
+    controls: true,
+    preload: "metadata",
+    playsInline: true,
+    hidden: true,
+    "aria-label": "Video",
+  });
   player.note = element("p", { class: "quiet", id: "player-note" });
   player.node.addEventListener("error", () => {
     if (player.video < 0) return;
     player.node.hidden = true;
     player.note.hidden = false;
-    player.note.textContent = "This browser cannot play the file: it is not where it was, or of another kind.";
+    player.note.textContent =
+      "This browser cannot play the file: it is not where it was, or of another kind.";
   });
   player.node.addEventListener("loadedmetadata", () => {
     const video = report.videos[player.video];
@@ -28,7 +36,9 @@ function makePlayer() {
     video.lasting = true;
     tell("duration");
   });
-  const move = () => { for (const card of list.cards.values()) movePlayhead(card); };
+  const move = () => {
+    for (const card of list.cards.values()) movePlayhead(card);
+  };
   for (const event of ["timeupdate", "seeked", "emptied"]) player.node.addEventListener(event, move);
   const follow = () => {
     move();

@@ -75,7 +75,8 @@ function viewOf(v) {
 }
 
 function zoomBy(v, factor, centre) {
-  const [start, end] = viewOf(v), whole = durationOf(v);
+  const [start, end] = viewOf(v),
+    whole = durationOf(v);
   const middle = centre === undefined ? (start + end) / 2 : centre;
   const length = Math.min(whole, Math.max(Math.min(2, whole), (end - start) * factor));
   const share = (middle - start) / (end - start);
