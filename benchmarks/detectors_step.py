@@ -10,8 +10,8 @@ dataset.
 from collections.abc import Callable
 
 import torch
-from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
-from random_windows import random_windows
+from measure import DEVICE, peak_mib, ratio, record, take_turns
+from random_windows import random_windows, training_step
 
 from models.detectors import build_criterion, build_detector
 from pipeline.compose import compose_config
@@ -63,12 +63,7 @@ def make_step(experiment: str, channels: int, classes: int, density: float) -> C
     batch, length = shape_of(config)
     windows = random_windows(batch, length, channels, max(1, round(density * length / 1000)), classes)
 
-    def step() -> None:
-        model.zero_grad(set_to_none=True)
-        criterion(model(windows.features, windows.padding), windows.targets)["total"].backward()
-        synchronise()
-
-    return step
+    return training_step(model, criterion, windows)
 
 
 def main() -> None:

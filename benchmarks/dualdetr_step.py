@@ -8,8 +8,8 @@ of a process of its own. Prints the ratios.
 from collections.abc import Callable
 
 import torch
-from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
-from random_windows import random_windows
+from measure import DEVICE, peak_mib, ratio, record, take_turns
+from random_windows import random_windows, training_step
 
 from models.criterion import SetCriterion
 from models.deformable_detr import DeformableDETRConfig
@@ -38,12 +38,7 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     criterion = SetCriterion(DualDETRLossConfig())  # of both
     windows = random_windows(BATCH, LENGTH, CHANNELS, ACTIONS, CLASSES)
 
-    def step() -> None:
-        model.zero_grad(set_to_none=True)
-        criterion(model(windows.features, windows.padding), windows.targets)["total"].backward()
-        synchronise()
-
-    return step
+    return training_step(model, criterion, windows)
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """Windows of random features with random actions, for steps whose time does not depend on what they learn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from measure import DEVICE
-from torch import Tensor
+from measure import DEVICE, synchronise
+from torch import Tensor, nn
 
 from models.detection import Target
 
@@ -34,3 +34,14 @@ def random_windows(batch: int, length: int, channels: int, actions: int, classes
         for _ in range(batch)
     ]
     return RandomWindows(features, padding, targets)
+
+
+def training_step(model: nn.Module, criterion: nn.Module, windows: RandomWindows) -> Callable[[], None]:
+    """Forward, loss and backward, without the optimiser's part; it returns when the device has done it."""
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        criterion(model(windows.features, windows.padding), windows.targets)["total"].backward()
+        synchronise()
+
+    return step

@@ -8,8 +8,8 @@ process of its own. Prints the ratios to the baseline.
 from collections.abc import Callable
 
 import torch
-from measure import DEVICE, peak_mib, ratio, record, synchronise, take_turns
-from random_windows import random_windows
+from measure import DEVICE, peak_mib, ratio, record, take_turns
+from random_windows import random_windows, training_step
 
 from models.deformable_detr import DeformableDETRConfig
 from models.detectors import DETECTORS, DetectorConfig, build_criterion, build_detector
@@ -36,12 +36,7 @@ def make_step(config: DetectorConfig) -> Callable[[], None]:
     criterion = build_criterion(DETECTORS[config.name].loss())
     windows = random_windows(BATCH, LENGTH, CHANNELS, ACTIONS, CLASSES)
 
-    def step() -> None:
-        model.zero_grad(set_to_none=True)
-        criterion(model(windows.features, windows.padding), windows.targets)["total"].backward()
-        synchronise()
-
-    return step
+    return training_step(model, criterion, windows)
 
 
 def main() -> None:

@@ -105,8 +105,7 @@ function legendOfLanes() {
 }
 
 async function start() {
-  const theme = kept.read("theme");
-  if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+  followTheme();
   report = await readReport();
   state.threshold = report.threshold.value;
   state.runs = report.runs.map(() => true);
@@ -114,7 +113,10 @@ async function start() {
   loadEdits();
   readPaint();
   when("theme", readPaint);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => tell("theme"));
+  DARK_SYSTEM.addEventListener("change", () => {
+    followTheme();
+    tell("theme");
+  });
   const asked = new URLSearchParams(location.hash.slice(1)).get("video");
   const wanted = report.position.get(asked);
   if (wanted !== undefined) Object.assign(state, { tab: "videos", video: wanted });

@@ -53,10 +53,17 @@ const kept = {
   },
 };
 
+const DARK_SYSTEM = matchMedia("(prefers-color-scheme: dark)");
+
+// The theme that was chosen here, else the system's; the style sheet goes by what stands on the root.
+function followTheme() {
+  const chosen = kept.read("theme");
+  const system = DARK_SYSTEM.matches ? "dark" : "light";
+  document.documentElement.dataset.theme = ["dark", "light"].includes(chosen) ? chosen : system;
+}
+
 function currentTheme() {
-  const chosen = document.documentElement.dataset.theme;
-  if (chosen) return chosen;
-  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return document.documentElement.dataset.theme;
 }
 
 function setTheme(theme) {

@@ -12,8 +12,8 @@ from models.segments import pairwise_tiou
 from models.tridet import TriDetConfig
 from pipeline.detector.merging import surviving
 from tests.models.deformable_detr.test_model import padded, restless
+from tests.models.one_batch import learn, make_batch
 from tests.models.points.cases import POINT_DETECTORS
-from tests.models.test_overfit import ACTIONS, LENGTHS
 
 EVERY = pytest.mark.parametrize("name", POINT_DETECTORS)
 
@@ -82,33 +82,12 @@ def test_a_detector_learns_one_batch_by_heart(name: str) -> None:
     config, loss = POINT_DETECTORS[name]
     model = build_detector(config, 16, 3)
     criterion = build_criterion(loss)
-    mask = torch.arange(32) >= torch.tensor(LENGTHS)[:, None]
-    features, signature = 0.3 * torch.randn(4, 32, 16), torch.randn(3, 16)
-    targets = []
-    for sample, (length, actions) in enumerate(zip(LENGTHS, ACTIONS, strict=True)):
-        for start, end, label in actions:
-            features[sample, round(start * length) : round(end * length)] += signature[label]
-        rows = torch.tensor(actions).view(-1, 3)
-        targets.append(Target(rows[:, :2], rows[:, 2].long()))
-
+    batch = make_batch()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=300)
-    for step in range(300):
-        total = criterion(model(features, mask), targets)["total"]
-        if step == 0:
-            first = total.item()
-        optimizer.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    model.eval()
-    with torch.no_grad():
-        output = model(features, mask)
-        last = criterion(output, targets)["total"].item()
-    assert last < 0.1 < 0.7 < first
+    learnt = learn(model, criterion, batch, optimizer, [3e-3], steps=300)
+    assert learnt.last < 0.1 < 0.7 < learnt.first
 
-    for found, target in zip(decode(output, top_k=100, min_score=0.3), targets, strict=True):
+    for found, target in zip(decode(learnt.output, top_k=100, min_score=0.3), batch.targets, strict=True):
         columns = [found.segments.double().numpy(), found.scores.double().numpy(), found.labels.numpy()]
         count = len(columns[1])
         kept = surviving(
