@@ -1,18 +1,13 @@
 """DualDETR: actions found from their instance and from their boundaries at once, by aligned queries."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.dualdetr.config import DualDETRConfig, DualDETRLossConfig
+from models.late import imported_late
 
 if TYPE_CHECKING:
     from models.dualdetr.model import DualDETR
 
 __all__ = ["DualDETR", "DualDETRConfig", "DualDETRLossConfig"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "DualDETR":  # imported when it is asked for: settings need only the configs, and no torch
-        from models.dualdetr.model import DualDETR
-
-        return DualDETR
-    raise AttributeError(name)
+__getattr__ = imported_late(__name__, DualDETR="model")

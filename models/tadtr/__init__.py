@@ -1,7 +1,8 @@
 """TadTR: the Deformable DETR baseline at its own sizes, with a head that tells how well a segment fits."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from models.late import imported_late
 from models.tadtr.config import TadTRConfig, TadTRLossConfig
 
 if TYPE_CHECKING:
@@ -9,10 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["TadTR", "TadTRConfig", "TadTRLossConfig"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "TadTR":  # imported when it is asked for: settings need only the configs, and no torch
-        from models.tadtr.model import TadTR
-
-        return TadTR
-    raise AttributeError(name)
+__getattr__ = imported_late(__name__, TadTR="model")

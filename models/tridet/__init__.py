@@ -1,7 +1,8 @@
 """TriDet: points on a pyramid of scalable-granularity perception, whose boundaries are distributions over tokens."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from models.late import imported_late
 from models.tridet.config import TriDetConfig, TriDetLossConfig
 
 if TYPE_CHECKING:
@@ -9,10 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["TriDet", "TriDetConfig", "TriDetLossConfig"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "TriDet":  # imported when it is asked for: settings need only the configs, and no torch
-        from models.tridet.model import TriDet
-
-        return TriDet
-    raise AttributeError(name)
+__getattr__ = imported_late(__name__, TriDet="model")

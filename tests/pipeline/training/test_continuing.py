@@ -15,18 +15,9 @@ from pipeline.compose import compose_config
 from pipeline.detector.checkpoint_search import last_checkpoint
 from pipeline.training.run import train
 from pipeline.training.settings import TrainConfig
-from tests.pipeline.synthetic import TINY_MODEL, make_videos, write_annotations, write_store
+from tests.pipeline.synthetic import TINY_MODEL
 
-VIDEOS = [*make_videos(7, "train", seed=1), *make_videos(3, "test", seed=2)]
 _STEPS = 20
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("archive")
-    write_store(str(folder / "store"), VIDEOS)
-    write_annotations(str(folder / "truth.json"), VIDEOS)
-    return folder
 
 
 def config(archive: Path, run: str | Path, **changes: object) -> TrainConfig:

@@ -11,21 +11,12 @@ from pipeline.inference.settings import PredictConfig
 from pipeline.segments.read import read_segments
 from pipeline.training.run import train
 from pipeline.training.settings import TrainConfig
-from tests.pipeline.synthetic import make_videos, write_annotations, write_store
+from tests.pipeline.training.conftest import VIDEOS
 
-VIDEOS = [*make_videos(7, "train", seed=1), *make_videos(3, "test", seed=2)]
 TINY = {
     "actionformer": ["model=actionformer_tiny", "model.dim=16", "model.ffn_dim=16", "model.drop_path=0.1"],
     "tridet": ["model=tridet_tiny", "model.dim=16", "model.ffn_dim=16", "model.drop_path=0.1"],
 }
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("archive")
-    write_store(str(folder / "store"), VIDEOS)
-    write_annotations(str(folder / "truth.json"), VIDEOS)
-    return folder
 
 
 def run(archive: Path, folder: Path, detector: str, epochs: int) -> list[dict[str, float]]:
