@@ -27,7 +27,7 @@ from tests.videos import encode_video
 
 _ROOT = Path(__file__).parents[2]
 _CLIP = "ViT-B-16-quickgelu"
-_SECONDS = 16.0
+_SECONDS, _FPS = 8.0, 12  # CLIP takes half a second a frame
 
 
 def blocks(page: Path) -> str:
@@ -64,17 +64,21 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def give_videos(folder: Path) -> None:
     """Three videos with labels, the same as corrected, and one more."""
-    actions = {"jump": [2.0, 5.0], "wave": [7.5, 12.0]}
+    actions = {"jump": [1.0, 3.0], "wave": [4.5, 7.0]}
     database = {}
     for number, subset in enumerate(("train", "train", "test")):
         encode_video(
-            folder / "videos" / f"clip_{number + 1}.mp4", seconds=_SECONDS, size=(64, 48), seed=number
+            folder / "videos" / f"clip_{number + 1}.mp4",
+            seconds=_SECONDS,
+            fps=_FPS,
+            size=(64, 48),
+            seed=number,
         )
         annotations = [{"label": label, "segment": segment} for label, segment in actions.items()]
         database[f"clip_{number + 1}"] = {"subset": subset, "duration": _SECONDS, "annotations": annotations}
     for name in ("labels.json", "corrected.json"):
         (folder / name).write_text(json.dumps({"database": database}))
-    encode_video(folder / "new" / "another.mp4", seconds=_SECONDS, size=(64, 48), seed=7)
+    encode_video(folder / "new" / "another.mp4", seconds=_SECONDS, fps=_FPS, size=(64, 48), seed=7)
 
 
 def with_weights(hub: Path) -> dict[str, str]:
