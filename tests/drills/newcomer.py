@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -110,13 +111,14 @@ def test_the_readme_does_what_it_says(clone: Path, hub: Path, s3_server: str) ->
         f"--dashboard-agent-listen-port={agent}", "--num-cpus=4", "--object-store-memory=200000000",
         "--include-dashboard=true", "--disable-usage-stats", "--block",
     ]  # fmt: skip
-    environment = with_weights(hub) | {"RAY_TMPDIR": mkdtemp(prefix="ray-")}  # sockets have short names
+    environment = with_weights(hub) | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
     head = subprocess.Popen(
-        [ray, "start", *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        [ray, "start", *words],
+        env=environment | {"RAY_TMPDIR": mkdtemp(prefix="ray-")},  # sockets have short names
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
-        at_head = {"CLUSTER": f"http://127.0.0.1:{dashboard}"}
-        said = run("README.md", clone, with_weights(hub) | at_head)
+        said = run("README.md", clone, environment | {"CLUSTER": f"http://127.0.0.1:{dashboard}"})
     finally:
         head.terminate()
         head.wait(60)
