@@ -8,7 +8,7 @@ would then delete the file and still believe its ids done. And ids can be given 
 import logging
 import posixpath
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +30,7 @@ _COMMITTED = ".parquet"
 
 def write_resumably(
     *,
-    source: str,
+    source: str | Sequence[str],
     transform: Callable[[ray.data.Dataset], ray.data.Dataset],
     target: str,
     checkpoint: str,
@@ -42,13 +42,13 @@ def write_resumably(
     redo: frozenset[str] = frozenset(),
     there: Collection[str],
 ) -> None:
-    """Read the Parquet files below `source`, transform them, write the result below `target`; each id exactly once.
+    """Read Parquet files, transform them, write the result below `target`; each id exactly once.
 
     Ids whose rows are already written are skipped right after the read. A kill at any point loses only the files that
     were being written, and the next call writes them again.
 
     Args:
-        source: URL of a folder of Parquet files with `id_column`, unique over all rows.
+        source: URL of a folder of Parquet files, or of each of some files, with `id_column`, unique over all rows.
         transform: one row in, at most one row out, with the id kept; an id without a row is not recorded.
         target: URL of a folder; files are added to it.
         checkpoint: URL of the folder of Ray's records, used with this `target` only.
@@ -60,10 +60,10 @@ def write_resumably(
         redo: ids to be done again although they are recorded as done.
         there: names of the files in `target` that are whole; a record of any other file counts for nothing.
     """
-    read_fs, read_path = storage.arrow_filesystem(source)
+    read_fs, read_paths = _to_read(source)
     write_fs, write_path = storage.arrow_filesystem(target)
     record_fs, record_path = storage.arrow_filesystem(checkpoint)
-    dataset = ray.data.read_parquet(read_path, filesystem=read_fs)
+    dataset = ray.data.read_parquet(read_paths, filesystem=read_fs)
     dataset.context.checkpoint_config = CheckpointConfig(
         id_column=id_column,
         checkpoint_path=record_path,
@@ -82,6 +82,14 @@ def write_resumably(
         compression="zstd",
         ray_remote_args={"num_cpus": _WRITE_CPUS},
     )
+
+
+def _to_read(source: str | Sequence[str]) -> tuple[FileSystem, str | list[str]]:
+    """The file system of a folder or of files on the same storage, and the path or paths there."""
+    if isinstance(source, str):
+        return storage.arrow_filesystem(source)
+    places = [storage.arrow_filesystem(url) for url in source]
+    return places[0][0], [path for _, path in places]
 
 
 def rows_a_task(least: int, rows: int) -> int:

@@ -1,5 +1,6 @@
 """The Ray Data graph that fills `predictions/`: rows of videos through a pool of actors, each video exactly once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import ray.data
@@ -29,7 +30,7 @@ def need_of(actors: VideoActors, key: str, gpus: float = 0.0) -> Need:
 
 def fill_predictions(
     out: PredictionFolder,
-    source: str,
+    source: str | Sequence[str],
     actor: type,
     arguments: tuple[Any, ...],
     actors: VideoActors,
@@ -46,7 +47,7 @@ def fill_predictions(
 
     Args:
         out: the folder.
-        source: URL of a folder of Parquet files with a row a video.
+        source: URL of a folder of Parquet files with a row a video, or of each of some files.
         actor: takes batches of them to rows of `PREDICTIONS_SCHEMA`; made of `arguments` and a Tally.
         arguments: of the actor.
         actors: the pool.

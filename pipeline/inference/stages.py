@@ -208,8 +208,9 @@ class Naming:
     ) -> None:
         url = store if self.store is None else self.store.url
         arguments = (url, ray.put(pending), self._words(), self.config)
+        files = self.given.files_of(pending.videos["video_id"])  # of a round of many, for example
         fill_predictions(
-            self.out, self.given.folder("predictions"), NamingActor, arguments, self.actors, index=index,
+            self.out, files, NamingActor, arguments, self.actors, index=index,
             pending=pending, redo=redo, detections=self.config.top_k, progress=progress,
             makes="names",
         )  # fmt: skip

@@ -114,7 +114,9 @@ def test_the_readme_does_what_it_says(clone: Path, hub: Path, s3_server: str) ->
     environment = with_weights(hub) | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
     head = subprocess.Popen(
         [ray, "start", *words],
-        env=environment | {"RAY_TMPDIR": mkdtemp(prefix="ray-")},  # sockets have short names
+        # Sockets have short names; `python` is what has raytad's packages, as in its image.
+        env=environment
+        | {"RAY_TMPDIR": mkdtemp(prefix="ray-"), "PATH": f"{Path(ray).parent}:{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

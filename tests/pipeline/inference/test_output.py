@@ -67,6 +67,15 @@ def test_segments_of_files_that_are_gone_go_too(folder: PredictionFolder) -> Non
     assert segments(folder) == {"b.parquet": ["v"]}
 
 
+def test_only_files_that_hold_wanted_videos_are_read(folder: PredictionFolder) -> None:
+    put(folder, "a", VideoOutcome("v", FOUND), VideoOutcome("w", FOUND))
+    put(folder, "b", VideoOutcome("x", FOUND))
+    put(folder, "c", VideoOutcome("w", FOUND), VideoOutcome("y", FOUND))
+    files = folder.files_of(pa.array(["w", "none"]))
+    assert files == [f"{folder.folder('predictions')}/{name}.parquet" for name in ("a", "c")]
+    assert folder.files_of(pa.array([], pa.string())) == []
+
+
 def test_another_provenance_is_refused_with_the_difference(folder: PredictionFolder) -> None:
     moved = dataclasses.replace(PROVENANCE, checkpoint="/elsewhere")
     assert PredictionFolder(folder.url, moved).outcomes().num_rows == 0
