@@ -49,21 +49,28 @@ def epochs():
 def alive():
     return sum(node["Alive"] for node in ray.nodes())
 
-def hold_worker(seconds):
-    """Ray looks for new nodes every 20 seconds, in which this small training would be over."""
-    pids = []
+def workers():
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             mine = os.environ["RAY_TMPDIR"].encode() in (folder / "environ").read_bytes()
             if mine and (folder / "cmdline").read_bytes().startswith(b"ray::RayTrainWorker"):
-                pids.append(int(folder.name))
+                yield int(folder.name)
         except OSError:
             pass
-    said.append(["held", len(pids)])
-    for number, wait in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0)):
-        for pid in pids:
-            os.kill(pid, number)
-        time.sleep(wait)
+
+def add_node_and_wait(seconds):
+    """Ray looks for new nodes every 20 seconds, in which this small training would be over."""
+    pids = list(workers())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    said.append(["held", len(pids), epochs()])
+    cluster.add_node(**small)
+    time.sleep(seconds)
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:  # Ray has replaced it meanwhile
+            pass
 
 def change_nodes():
     while epochs() < 2:
@@ -80,8 +87,7 @@ def change_nodes():
     while epochs() < before + 2:
         time.sleep(0.05)
     said.append(["alone", epochs(), alive()])
-    cluster.add_node(**small)
-    hold_worker(45)
+    add_node_and_wait(45)
 
 if change != "none":
     threading.Thread(target=change_nodes, daemon=True).start()
