@@ -21,7 +21,7 @@ from tests.drills.processes import TRAIN, write_training_set
 _EPOCHS = 150
 # A head with room for one worker, and a node for the other that is drained as a spot instance is, then one that comes.
 _DRIVER = '''
-import json, os, pathlib, signal, sys, threading, time
+import json, os, pathlib, signal, subprocess, sys, threading, time
 os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "1"
 import ray
 from ray._raylet import GcsClient
@@ -38,7 +38,7 @@ node = cluster.add_node(**small)
 cluster.wait_for_nodes()
 ray.init(address=cluster.address, logging_level="error")
 ray_trainer._RESIZE_SECONDS = 2.0
-said = []
+said, joined = [], []
 
 def epochs():
     try:
@@ -64,8 +64,13 @@ def add_node_and_wait(seconds):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     said.append(["held", len(pids), epochs()])
-    cluster.add_node(**small)
+    ray_command = str(pathlib.Path(sys.executable).parent / "ray")
+    words = [f"--address={cluster.address}", "--num-cpus=1", f"--object-store-memory={100 * 2**20}", "--block"]
+    joined.append(subprocess.Popen(
+        [ray_command, "start", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ))
     time.sleep(seconds)
+    said.append(["held until", alive()])
     for pid in pids:
         try:
             os.kill(pid, signal.SIGCONT)
@@ -93,6 +98,9 @@ if change != "none":
     threading.Thread(target=change_nodes, daemon=True).start()
 summary = train(compose_config("train", TrainConfig, words))
 print(json.dumps([summary.done, said]))
+for one in joined:
+    one.terminate()
+    one.wait(60)
 ray.shutdown()
 cluster.shutdown()
 '''
