@@ -157,14 +157,10 @@ class PredictionFolder:
 
     def files_of(self, video_ids: pa.Array | pa.ChunkedArray) -> list[str]:
         """URLs of the files in `predictions/` that hold some of these videos."""
-        wanted = video_ids.combine_chunks() if isinstance(video_ids, pa.ChunkedArray) else video_ids
-        return [
-            url
-            for url in parquet.list_parquet(self.folder("predictions"))
-            if pc.any(
-                pc.is_in(parquet.read_table(url, columns=["video_id"])["video_id"], value_set=wanted)
-            ).as_py()
-        ]
+        held = parquet.read_folder(
+            self.folder("predictions"), lambda url: parquet.read_table(url, columns=["video_id"])["video_id"]
+        )
+        return [url for url, ids in held.items() if pc.any(pc.is_in(ids, value_set=video_ids)).as_py()]
 
     def write_plan(self, videos: pa.Table) -> None:
         """Replace `plan/` by these videos, rows of `PLACES_SCHEMA`."""

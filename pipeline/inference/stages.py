@@ -208,7 +208,7 @@ class Naming:
     ) -> None:
         url = store if self.store is None else self.store.url
         arguments = (url, ray.put(pending), self._words(), self.config)
-        files = self.given.files_of(pending.videos["video_id"])  # of a round of many, for example
+        files = self.given.files_of(pending.videos["video_id"])  # a round of label has some of many
         fill_predictions(
             self.out, files, NamingActor, arguments, self.actors, index=index,
             pending=pending, redo=redo, detections=self.config.top_k, progress=progress,

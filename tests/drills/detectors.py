@@ -36,11 +36,10 @@ def epochs(run: Path) -> int:
         return 0
 
 
-def finish(folder: Path, verb: str, *words: str) -> str:
+def finish(folder: Path, verb: str, *words: str) -> None:
     job = Job(folder, verb, *words)
     assert job.wait(1500) == 0, job.said[-3000:]
     assert "Traceback" not in job.said
-    return job.said
 
 
 def det_map(folder: Path, run: Path, given: Sequence[str], *words: str) -> float:
@@ -65,14 +64,8 @@ def test_a_detector_is_killed_goes_on_and_finds_actions(
     run = tmp_path / "run"
     agnostic = ["class_agnostic=true"] if model in _CLASS_AGNOSTIC else []
     words = [
-        *given,
-        "experiment=demo",
-        f"model={model}",
-        *agnostic,
-        f"run={run}",
-        "checkpoint_every=1",
-        *SMALL_RAY,
-    ]
+        *given, "experiment=demo", f"model={model}", *agnostic, f"run={run}", "checkpoint_every=1", *SMALL_RAY,
+    ]  # fmt: skip
     job = Job(tmp_path, "train", *words)
     deadline = time.monotonic() + 1500
     while epochs(run) < _KILLED_AFTER:
@@ -96,4 +89,4 @@ def test_two_workers_find_what_one_finds(tmp_path: Path, given: Sequence[str]) -
         finish(tmp_path, "train", *words)
         found[workers] = det_map(tmp_path, run, given)
     print(f"det-mAP of one and two workers: {found}")
-    assert found[2] == pytest.approx(found[1], abs=0.1)  # sums in another order, over hundreds of steps
+    assert found[2] == pytest.approx(found[1], abs=0.1)  # each worker draws its own dropout

@@ -2,7 +2,7 @@
 
 Given are what the pages ask for: a few videos, labels, what the report page would export, an S3 server and a Ray.
 CLIP's weights lie where the hub's client looks for them, for they cannot be fetched everywhere; they are random. Run by
-`make drill`; takes some ten minutes.
+`make drill`; takes some half an hour.
 """
 
 import json
