@@ -21,6 +21,15 @@ def job_command(job: str, *words: str) -> list[str]:
     return [sys.executable, str(REPOSITORY / "jobs" / f"{job}.py"), *words]
 
 
+def heeding_interrupts(command: list[str]) -> list[str]:
+    """A command line that obeys SIGINT, which background jobs of a shell, and so their children, ignore."""
+    start = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", start, *command]
+
+
 def run_job(job: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a job to its end from the folder `cwd`, far from the repository unless it says otherwise."""
     return subprocess.run(

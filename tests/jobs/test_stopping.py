@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,14 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.commands import SMALL_RAY, job_command, run_job
+from tests.jobs.commands import SMALL_RAY, heeding_interrupts, job_command, run_job
 from tests.videos import encode_video
-
-# Background jobs of a shell ignore SIGINT, and so would a test's child that inherits that.
-LISTENING = (
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 def processes_of(session: str) -> list[str]:
@@ -58,7 +51,7 @@ def stop_in_the_middle(folder: Path, ray_folder: str, name: str) -> list[str]:
         "embed.cpus=0.5",
         *SMALL_RAY,
     ]
-    command = [sys.executable, "-c", LISTENING, *job_command("extract", *words)]
+    command = heeding_interrupts(job_command("extract", *words))
     with open(folder / "stderr", "wb") as stderr, open(folder / "stdout", "wb") as stdout:
         process = subprocess.Popen(
             command, stdout=stdout, stderr=stderr, cwd=folder, env=os.environ | {"RAY_TMPDIR": ray_folder}

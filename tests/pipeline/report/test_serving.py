@@ -3,7 +3,6 @@
 import http.client
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.report.run import report
 from pipeline.report.serving import report_server
 from pipeline.report.settings import ReportConfig
+from tests.jobs.commands import heeding_interrupts, job_command
 from tests.pipeline.evaluation.cases import segments_table
 from tests.pipeline.report.browsing import Browser
 
@@ -164,8 +164,8 @@ def test_the_job_serves_until_ctrl_c_and_ends_well(demo_page: Path) -> None:
         f"out={place / 'served'}",
     ]
     job = subprocess.Popen(
-        [sys.executable, "jobs/report.py", *words, "serve=true", "pictures=[]"],
-        cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        heeding_interrupts(job_command("report", *words, "serve=true", "pictures=[]")),
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert job.stderr is not None
