@@ -35,6 +35,15 @@ def plan(at: str) -> Work:
     return lambda: plan_store(store, list_videos(f"{at}/videos.jsonl"), 512)
 
 
+def compact(at: str) -> Work:
+    """The store's small files merged, as a run does at its end, so that what follows finds it as runs leave it."""
+    from pipeline.features.compacting import compact_store
+    from pipeline.features.store import FeatureStore
+
+    store = FeatureStore(f"{at}/store")
+    return lambda: compact_store(store, 128)
+
+
 def extract_nothing(at: str) -> Work:
     from synthetic_archive import TIMELINE
 
@@ -175,6 +184,7 @@ STEPS: dict[str, Callable[[str], Work]] = {
     "open": open_store,
     "index": index,
     "plan": plan,
+    "compact": compact,
     "extract_nothing": extract_nothing,
     "extract_last_percent": extract_last_percent,
     "import": import_published,

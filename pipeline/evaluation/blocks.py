@@ -42,6 +42,25 @@ def tables_of(predictions: pa.Table) -> Tables:
     return lambda columns: iter([checked.select(list(columns))])
 
 
+def gathered(tables: Tables, rows: int) -> Tables:
+    """The same predictions, small tables put together until they have at least so many rows.
+
+    Each table is looked up among all videos of the truth: with as many rows as these, that costs no more than reading.
+    """
+
+    def larger(columns: Sequence[str]) -> Iterator[pa.Table]:
+        waiting: list[pa.Table] = []
+        for table in tables(columns):
+            waiting.append(table)
+            if sum(each.num_rows for each in waiting) >= rows:
+                yield pa.concat_tables(waiting)
+                waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting)
+
+    return larger
+
+
 def look_over(tables: Tables, truth: Annotations) -> Overview:
     """Read the videos and labels of predictions."""
     labels: dict[str, None] = {}

@@ -13,7 +13,7 @@ from pipeline.annotations.read import read_subset
 from pipeline.errors import InputError
 from pipeline.evaluation.average_recall import ProposalRecall
 from pipeline.evaluation.best_f1 import TIOU, best_f1_of
-from pipeline.evaluation.blocks import Overview, Tables, blocks, look_over, tables_of
+from pipeline.evaluation.blocks import Overview, Tables, blocks, gathered, look_over, tables_of
 from pipeline.evaluation.class_agnostic import know_no_class, truth_without_classes
 from pipeline.evaluation.detection_map import detection_map_of
 from pipeline.evaluation.length_recall import recall_by_length
@@ -110,6 +110,7 @@ def score_tables(
 ) -> Evaluation:
     """`score` of predictions that are read table by table, twice."""
     name, protocol = chosen_protocol(config)
+    tables = gathered(tables, truth.videos.num_rows)
     overview = look_over(tables, truth)
     agnostic = config.class_agnostic
     if agnostic is None:

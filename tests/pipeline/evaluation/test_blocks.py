@@ -14,7 +14,7 @@ from pipeline.compose import compose_config
 from pipeline.errors import InputError
 from pipeline.evaluation.average_recall import ACTIVITYNET_PROPOSALS, ProposalRecall, average_recall
 from pipeline.evaluation.best_f1 import best_f1, best_f1_of
-from pipeline.evaluation.blocks import blocks, look_over, tables_of
+from pipeline.evaluation.blocks import blocks, gathered, look_over, tables_of
 from pipeline.evaluation.detection_map import POINTTAD, detection_map, detection_map_of
 from pipeline.evaluation.evaluate import score, score_tables
 from pipeline.evaluation.indexed import index_segments
@@ -170,6 +170,30 @@ def test_files_are_scored_as_the_table_that_they_make(tmp_path, config, apart):
     assert found == score(table, annotations, config).to_json()
     assert found["num_predictions"]
     assert found["ignored_video"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 90))
+def test_small_tables_are_put_together_in_their_order(rows_of_a_table, rows):
+    table, _ = archive(seed=8, num_predictions=100)
+    parts = [table.slice(first, rows_of_a_table) for first in range(0, table.num_rows, rows_of_a_table)]
+    found = list(
+        gathered(lambda columns: (part.select(columns) for part in parts), rows)(("video_id", "score"))
+    )
+    assert pa.concat_tables(found).combine_chunks() == table.select(("video_id", "score")).combine_chunks()
+    assert all(rows <= each.num_rows < rows + rows_of_a_table for each in found[:-1])
+
+
+@pytest.mark.parametrize("rows_of_a_table", [1, 7, 60])
+def test_a_file_for_each_few_predictions_is_scored_as_the_table_that_they_make(config, rows_of_a_table):
+    table, annotations = archive(seed=9, num_predictions=300)
+    table = table.sort_by("video_id")
+
+    def tables(columns):
+        firsts = range(0, table.num_rows, rows_of_a_table)
+        return (table.slice(first, rows_of_a_table).select(columns) for first in firsts)
+
+    assert score_tables(tables, annotations, config).to_json() == score(table, annotations, config).to_json()
 
 
 def test_classes_are_left_out_of_every_block(config):
