@@ -87,7 +87,6 @@ def extract_last_percent(at: str) -> Work:
         shard_mb=128,
         rows_per_task=4,
         pending=store.pending(),
-        retry_failed=False,
     )
 
 

@@ -1,8 +1,9 @@
 """Writing a Ray dataset so that the same command continues it: Ray Data's checkpointing with its gaps closed.
 
 Ray writes a pending record of a file's ids before the file and renames it after (`ray.data.checkpoint`). Two things
-are added here. A rename on object storage is a copy and a delete, and a job killed in between leaves both records; Ray
-would then delete the file and still believe its ids done. And ids can be given that are to be done again.
+are different here. A rename on object storage is a copy and a delete, and a job killed in between leaves both records;
+Ray would then delete the file and still believe its ids done. And Ray would give the ids of everything that was ever
+done to actors that leave them out, while a job knows from the files themselves what is left, and Ray reads only that.
 """
 
 import logging
@@ -11,7 +12,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from ray.data.checkpoint import CheckpointConfig, IdColumnCheckpointManager
@@ -39,16 +39,16 @@ def write_resumably(
     rows_per_file: int,
     row_bytes: int,
     rows_per_task: int,
-    redo: frozenset[str] = frozenset(),
     there: Collection[str],
 ) -> None:
     """Read Parquet files, transform them, write the result below `target`; each id exactly once.
 
-    Ids whose rows are already written are skipped right after the read. A kill at any point loses only the files that
-    were being written, and the next call writes them again.
+    A kill at any point loses only the files that were being written; after `undo_uncommitted`, what is below `target`
+    tells what is left.
 
     Args:
-        source: URL of a folder of Parquet files, or of each of some files, with `id_column`, unique over all rows.
+        source: URL of a folder of Parquet files, or of each of some files, with `id_column`. What of them is written
+            already must not be there, or `transform` leaves it out.
         transform: one row in, at most one row out, with the id kept; an id without a row is not recorded.
         target: URL of a folder; files are added to it.
         checkpoint: URL of the folder of Ray's records, used with this `target` only.
@@ -57,7 +57,6 @@ def write_resumably(
         rows_per_file: rows in a file, the last ones excepted. Rows are durable only once their file is written.
         row_bytes: expected size of a row, from which row groups get their size.
         rows_per_task: consecutive rows that a task of `transform`'s first stage gets.
-        redo: ids to be done again although they are recorded as done.
         there: names of the files in `target` that are whole; a record of any other file counts for nothing.
     """
     read_fs, read_paths = _to_read(source)
@@ -69,7 +68,7 @@ def write_resumably(
         checkpoint_path=record_path,
         override_filesystem=record_fs,
         delete_checkpoint_on_success=False,
-        checkpoint_manager_cls=_checkpoint_manager(redo, frozenset(there)),
+        checkpoint_manager_cls=_checkpoint_manager(frozenset(there)),
     )
     # A block is the work of one task, and a few small files would otherwise come as one block each.
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_task)
@@ -118,29 +117,20 @@ def undo_uncommitted(target: str, checkpoint: str) -> None:
             filesystem.delete_file(posixpath.join(folder, name))
 
 
-def _checkpoint_manager(redo: frozenset[str], there: frozenset[str]) -> type[IdColumnCheckpointManager]:
+def _checkpoint_manager(there: frozenset[str]) -> type[IdColumnCheckpointManager]:
     """Ray takes a class and makes the object itself, so what it must know is bound here."""
 
-    class ResumableCheckpointManager(IdColumnCheckpointManager):
-        def _clean_pending_checkpoints(
-            self, data_file_dir: str | None, data_file_filesystem: FileSystem | None = None
-        ) -> None:
+    class WritingCheckpointManager(IdColumnCheckpointManager):
+        def load_checkpoint(
+            self, data_file_dir: str | None = None, data_file_filesystem: FileSystem | None = None
+        ) -> tuple[None, int]:
+            """No ids, after Ray's own cleaning: nothing that Ray reads is done."""
             distrust_half_renamed(self.filesystem, self.checkpoint_path_unwrapped)
-            super()._clean_pending_checkpoints(data_file_dir, data_file_filesystem)
+            self._clean_pending_checkpoints(data_file_dir, data_file_filesystem)
             distrust_without_file(self.filesystem, self.checkpoint_path_unwrapped, there)
+            return None, 0
 
-        def _preprocess_data_pipeline(self, checkpoint_ds: ray.data.Dataset) -> ray.data.Dataset:
-            if not redo:
-                return checkpoint_ds
-            again = pa.array(sorted(redo), type=pa.string())
-            column = self.id_column
-
-            def still_done(table: pa.Table) -> pa.Table:
-                return table.filter(pc.invert(pc.is_in(table[column], value_set=again)))
-
-            return checkpoint_ds.map_batches(still_done, batch_format="pyarrow", zero_copy_batch=True)
-
-    return ResumableCheckpointManager
+    return WritingCheckpointManager
 
 
 def record_of(data_file: str) -> str:

@@ -26,7 +26,6 @@ def write_features(
     shard_mb: float,
     rows_per_task: int,
     pending: pa.Table,
-    retry_failed: bool,
     progress: Counting | None = None,
 ) -> None:
     """Turn the rows of a store's plan that are still to do into rows of its features, each exactly once.
@@ -40,7 +39,6 @@ def write_features(
         shard_mb: MiB that a file aims for.
         rows_per_task: consecutive rows that a task of `transform`'s first stage gets at least.
         pending: the plan rows to do, with whatever columns the transform wants besides.
-        retry_failed: do rows with an error again.
         progress: what the screen shows of it; that of all videos of the store unless given.
     """
     spec = store.spec
@@ -63,7 +61,6 @@ def write_features(
             ),
             row_bytes=row_bytes,
             rows_per_task=rows_a_task(rows_per_task, pending.num_rows),
-            redo=store.redo(retry_failed),
             there=store.feature_files,
         )
     storage.remove(source)

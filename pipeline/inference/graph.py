@@ -37,7 +37,6 @@ def fill_predictions(
     *,
     index: StoreIndex,
     pending: StoreIndex,
-    redo: frozenset[str],
     detections: int,
     gpus: float = 0.0,
     progress: Counting | None = None,
@@ -53,7 +52,6 @@ def fill_predictions(
         actors: the pool.
         index: all videos that the folder is to have.
         pending: those that this run has to do.
-        redo: ids of those of them that have a row already.
         detections: about how many a video has.
         gpus: of an actor.
         progress: what the screen shows of it; that of all videos of the folder unless given.
@@ -88,6 +86,5 @@ def fill_predictions(
             rows_per_file=max(1, min(_MOST_ROWS, len(pending) // _LEAST_FILES)),
             row_bytes=detections * _BYTES_PER_DETECTION,
             rows_per_task=rows_a_task(actors.videos_per_task, len(pending)),
-            redo=redo,
             there=out.names("predictions"),
         )

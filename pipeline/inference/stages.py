@@ -66,10 +66,9 @@ class Stage(Protocol):
         store: str,
         index: StoreIndex,
         pending: StoreIndex,
-        redo: frozenset[str],
         progress: Counting | None = None,
     ) -> None:
-        """Do `pending`, of the videos `index` that the folder is to have; `redo` are ids of those that have a row."""
+        """Do `pending`, of the videos `index` that the folder is to have."""
         ...
 
 
@@ -132,7 +131,6 @@ class Detection:
         store: str,
         index: StoreIndex,
         pending: StoreIndex,
-        redo: frozenset[str],
         progress: Counting | None = None,
     ) -> None:
         out, merge = self.out, self.out.provenance.merge
@@ -140,7 +138,7 @@ class Detection:
         arguments = (out.folder("detector"), store, self.windows, merge, self.config)
         fill_predictions(
             out, out.folder("plan"), DetectorActor, arguments, self.config, index=index, pending=pending,
-            redo=redo, detections=merge.window_top_k, gpus=self.config.gpus, progress=progress,
+            detections=merge.window_top_k, gpus=self.config.gpus, progress=progress,
         )  # fmt: skip
 
 
@@ -203,7 +201,6 @@ class Naming:
         store: str,
         index: StoreIndex,
         pending: StoreIndex,
-        redo: frozenset[str],
         progress: Counting | None = None,
     ) -> None:
         url = store if self.store is None else self.store.url
@@ -211,7 +208,7 @@ class Naming:
         files = self.given.files_of(pending.videos["video_id"])  # a round of label has some of many
         fill_predictions(
             self.out, files, NamingActor, arguments, self.actors, index=index,
-            pending=pending, redo=redo, detections=self.config.top_k, progress=progress,
+            pending=pending, detections=self.config.top_k, progress=progress,
             makes="names",
         )  # fmt: skip
 
@@ -283,8 +280,7 @@ def run_stages(
         todo = ~done & (~lost | retry_failed)
         pending = usable.only(np.flatnonzero(todo))
         if len(pending):
-            redo = frozenset(usable.ids(todo & lost).to_pylist())
-            stage.fill(store, usable, pending, redo, line)
+            stage.fill(store, usable, pending, line)
         wanted = wanted & standing(index, stage.out.outcomes())[0]
 
 

@@ -238,7 +238,7 @@ def _run_rounds(job: _Job, prepared: Prepared) -> bool:
         if pending.num_rows:
             fill_store(
                 job.extraction, store, inputs, pending, signed, shard_mb=config.shard_mb,
-                retry_failed=config.retry_failed, progress=PartOfProgress(progress, _SHARE_OF_EXTRACTION),
+                progress=PartOfProgress(progress, _SHARE_OF_EXTRACTION),
             )  # fmt: skip
             store = FeatureStore(store.url)
             store.record_index()

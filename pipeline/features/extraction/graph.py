@@ -48,7 +48,6 @@ def fill_store(
     signed: SignedUris | None,
     *,
     shard_mb: float,
-    retry_failed: bool,
     progress: Counting | None = None,
 ) -> None:
     """Run the graph.
@@ -60,7 +59,6 @@ def fill_store(
         pending: the rows of the plan to do.
         signed: the command's URLs where the plan holds less than the whole.
         shard_mb: MiB that a file of features aims for.
-        retry_failed: whether rows with an error are among the pending.
         progress: what the screen shows of it; that of all videos of the store unless given.
     """
     spec, embed = store.spec, config.embed
@@ -100,6 +98,5 @@ def fill_store(
         shard_mb=shard_mb,
         rows_per_task=config.decode.chunks_per_task,
         pending=pending,
-        retry_failed=retry_failed,
         progress=progress,
     )

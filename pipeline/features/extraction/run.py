@@ -58,7 +58,7 @@ def _extract(config: ExtractConfig, sources: VideoSources) -> Summary:
     if inputs is not None and pending.num_rows:
         fill_store(
             config, store, inputs, pending, signed_uris(sources),
-            shard_mb=config.shard_mb, retry_failed=config.retry_failed,
+            shard_mb=config.shard_mb,
         )  # fmt: skip
         written = FeatureStore(store.url)
         written.record_index()

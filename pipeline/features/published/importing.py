@@ -253,7 +253,6 @@ def _run_graph(
         rows_per_task=_ALL_ROWS if in_one_task else config.read.chunks_per_task,
         # Each row says where its features lie, for a task that knew all places would grow with the archive.
         pending=placed_rows(pending, videos),
-        retry_failed=config.retry_failed,
     )
 
 
