@@ -65,10 +65,10 @@ def _deformable_detr() -> "tuple[Callable[..., nn.Module], Callable[..., Criteri
 
 
 def _dualdetr() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":
-    from models.criterion import SetCriterion
+    from models.actionness.loss import ActionnessCriterion
     from models.dualdetr.model import DualDETR
 
-    return DualDETR, SetCriterion
+    return DualDETR, ActionnessCriterion
 
 
 def _gap() -> "tuple[Callable[..., nn.Module], Callable[..., Criterion]]":

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+from models.actionness.config import ActionnessConfig, ActionnessLossConfig
 from models.hyperparameters import check_fields, hyperparameter
-from models.loss_config import LossConfig, SegmentForm, TermWeights
+from models.loss_config import SegmentForm, TermWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualDETRConfig:
+class DualDETRConfig(ActionnessConfig):
     """Hyper-parameters; the defaults are DualDETR's for MultiTHUMOS.
 
     `decoding`, Table 4. "instance" and "boundary" are the single-level rows and "combined" is row (1),
@@ -112,6 +113,10 @@ class DualDETRConfig:
         False,
         meaning="let queries also read the mean of the features over their segment, or beside their end",
     )
+    # Beyond the paper, as in TadTR.
+    actionness: bool = hyperparameter(
+        False, meaning="weigh scores by how well a segment seems to fit an action"
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -146,6 +151,7 @@ class DualDETRConfig:
             raise ValueError(f"proposal_tiou={self.proposal_tiou} must lie in (0, 1]")
         if not 0 <= self.border_margin < 0.25:  # the tokens of a window of two stand at 0.25 and 0.75
             raise ValueError(f"border_margin={self.border_margin} must lie in [0, 0.25)")
+        self.check_actionness()
         self._refuse_settings_without_effect()
 
     def _refuse_settings_without_effect(self) -> None:
@@ -190,7 +196,7 @@ class DualDETRConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualDETRLossConfig(LossConfig):
+class DualDETRLossConfig(ActionnessLossConfig):
     """DualDETR's loss (3.6)."""
 
     name: Literal["dualdetr"] = hyperparameter("dualdetr", meaning="the detector whose loss it is")

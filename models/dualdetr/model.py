@@ -1,7 +1,10 @@
 """DualDETR: the encoder, what queries start from, and the decoder."""
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
+from models.actionness.head import ActionnessHead
 from models.detection import DetectorOutput
 from models.dualdetr.config import DualDETRConfig
 from models.dualdetr.decoder import Decoder
@@ -33,6 +36,7 @@ class DualDETR(nn.Module):
             LearntStart(config) if config.initialisation == "learnt" else AlignedStart(config, num_classes)
         )
         self.decoder = Decoder(config, num_classes)
+        self.actionness = ActionnessHead(config, config.dim) if config.actionness else None
 
     def forward(self, features: Tensor, padding_mask: Tensor) -> DetectorOutput:
         """Detect.
@@ -53,4 +57,7 @@ class DualDETR(nn.Module):
         features = self.projection(features.masked_fill(padding_mask[..., None], 0.0))
         memory = self.encoder(self.pyramid(features, padding_mask))
         queries, dense = self.start(memory)
-        return DetectorOutput(layers=self.decoder(queries, memory), encoder=dense)
+        *earlier, final = self.decoder(queries, memory)
+        if self.actionness is not None:
+            final = replace(final, actionness=self.actionness(memory, final.segments))
+        return DetectorOutput(layers=(*earlier, final), encoder=dense)

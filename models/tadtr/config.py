@@ -1,15 +1,16 @@
 """The hyper-parameters of TadTR and of its loss; "released code" is TadTR's own."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from models.actionness.config import ActionnessConfig, ActionnessLossConfig
 from models.deformable_detr.config import DeformableConfig
 from models.hyperparameters import hyperparameter
-from models.loss_config import LossConfig, SegmentForm, TermWeights
+from models.loss_config import SegmentForm, TermWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class TadTRConfig(DeformableConfig):
+class TadTRConfig(ActionnessConfig, DeformableConfig):
     """Hyper-parameters; the defaults are the released code's for THUMOS14.
 
     `actionness=false` leaves the Deformable DETR that TadTR is built on.
@@ -20,26 +21,10 @@ class TadTRConfig(DeformableConfig):
     ffn_dim: int = hyperparameter(1024, meaning="hidden channels of feed-forward blocks")  # released code
     encoder_layers: int = hyperparameter(4, meaning="layers of the encoder")  # released code
     decoder_layers: int = hyperparameter(4, meaning="layers of the decoder")  # released code
-    # Released code.
-    actionness: bool = hyperparameter(
-        True, meaning="weigh scores by how well a segment seems to fit an action"
-    )
-    # Released code.
-    roi_bins: int = hyperparameter(16, meaning="parts of a segment that the actionness head reads")
-    # Released code: context on both sides.
-    roi_scale: float = hyperparameter(1.5, meaning="widths of a segment that the actionness head reads")
-    # Released code.
-    actionness_dim: int = hyperparameter(256, meaning="hidden channels of the actionness head")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.roi_scale <= 0:
-            raise ValueError(f"roi_scale={self.roi_scale} must be positive")
-        if not self.actionness:
-            defaults = {field.name: field.default for field in fields(self)}
-            for name in ("roi_bins", "roi_scale", "actionness_dim"):
-                if getattr(self, name) != defaults[name]:
-                    raise ValueError(f"{name}={getattr(self, name)} needs actionness=true")
+        self.check_actionness()
 
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
@@ -48,7 +33,7 @@ class TadTRConfig(DeformableConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TadTRLossConfig(LossConfig):
+class TadTRLossConfig(ActionnessLossConfig):
     """TadTR's loss; the weights are the released code's."""
 
     name: Literal["tadtr"] = hyperparameter("tadtr", meaning="the detector whose loss it is")
@@ -59,13 +44,7 @@ class TadTRLossConfig(LossConfig):
         TermWeights(classification=2.0, l1=5.0, tiou=2.0), meaning="weights of the loss"
     )
     l1_form: SegmentForm = hyperparameter("centre_width", meaning="what the L1 distance compares")
-    actionness_weight: float = hyperparameter(4.0, meaning="weight of the actionness of the last layer")
     # The released code compares a segment with the truth of all samples of a batch, by mistake.
     actionness_truth: Literal["sample", "batch"] = hyperparameter(
         "sample", meaning="whose truth tells how well a segment fits; batch: released code"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.actionness_weight < 0:
-            raise ValueError(f"actionness_weight={self.actionness_weight} must not be negative")

@@ -37,6 +37,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "look forward twice": {"look_forward_twice": True},
     "look forward twice, late refinement": {"look_forward_twice": True, "refine_at": "last_layer"},
     "classes of both branches": {"classes_from": "both"},
+    "how well segments fit": {"actionness": True},
     "means over segments": {"segment_pooling": True},
     "means over segments, one branch": {"segment_pooling": True, "decoding": "combined"},
     "contents learn from decoding": {"detach_content_init": False},

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.criterion import SetCriterion
+from models.detectors import build_criterion
 from models.dualdetr import DualDETR, DualDETRConfig
 from tests.models.dualdetr.cases import LOSS, OTHERS, ROWS
 from tests.models.dualdetr.test_model import EMPTY, TARGET
@@ -20,7 +20,7 @@ def test_every_setting_learns(changes: dict[str, Any]) -> None:
     mask = torch.arange(16) >= torch.tensor([[16], [11]])
     features, targets = torch.randn(2, 16, 16), [TARGET, EMPTY]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    criterion, losses = SetCriterion(LOSS), []
+    criterion, losses = build_criterion(LOSS), []
     for step in range(40):
         loss = criterion(model(features, mask), targets)
         optimizer.zero_grad()

@@ -31,6 +31,7 @@ from models.loss_config import TermWeights
         ({"boundary_attention": "none"}, "boundary_attention='none'"),
         ({"refinement": "serial"}, "refinement='serial'"),
         ({"refine_at": "never"}, "refine_at='never'"),
+        ({"roi_bins": 4}, "roi_bins=4 needs actionness=true"),
     ],
 )
 def test_impossible_settings_are_named(changes: dict[str, Any], message: str) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from models.criterion import SetCriterion
 from models.detection import DetectorOutput, SetPrediction, Target, decode
+from models.detectors import build_criterion
 from models.dualdetr import DualDETR, DualDETRConfig
 from models.parameter_roles import parameter_roles
 from tests.models.deformable_detr.test_model import padded, restless
@@ -22,7 +23,7 @@ def tiny(**changes: Any) -> DualDETR:
 
 def learns(model: DualDETR, output: DetectorOutput, targets: list[Target]) -> dict[str, Tensor]:
     """The losses, after a backward pass that reached every parameter with a number."""
-    losses = SetCriterion(LOSS)(output, targets)
+    losses = build_criterion(LOSS)(output, targets)
     losses["total"].backward()
     assert all(value.isfinite() for value in losses.values())
     for name, parameter in model.named_parameters():
@@ -33,7 +34,12 @@ def learns(model: DualDETR, output: DetectorOutput, targets: list[Target]) -> di
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"num_levels": 3}, {"initialisation": "learnt"}, {"decoding": "combined", "refine_contents": True}],
+    [
+        {},
+        {"num_levels": 3, "actionness": True},
+        {"initialisation": "learnt"},
+        {"decoding": "combined", "refine_contents": True},
+    ],
 )
 def test_a_sample_alone_and_padded_in_a_batch_give_the_same(changes: dict[str, Any]) -> None:
     """From one token (fewer than queries) to the whole batch, odd and even, whatever the padding holds."""
@@ -60,7 +66,10 @@ def tokens(length: int, num_levels: int) -> int:
 
 def assert_same_where_valid(one: SetPrediction, many: SetPrediction, index: int) -> None:
     assert one.valid.sum() == many.valid[index].sum()
-    for left, right in ((one.segments, many.segments), (one.logits, many.logits)):
+    pairs = [(one.segments, many.segments), (one.logits, many.logits)]
+    if one.actionness is not None and many.actionness is not None:
+        pairs.append((one.actionness, many.actionness))
+    for left, right in pairs:
         torch.testing.assert_close(
             left[0, one.valid[0]], right[index, many.valid[index]], atol=1e-5, rtol=1e-5
         )
@@ -74,7 +83,8 @@ def test_the_output_does_depend_on_the_input_and_on_its_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "few"), [({}, 3), ({"num_levels": 3}, 6), ({"initialisation": "learnt"}, 8)]
+    ("changes", "few"),
+    [({}, 3), ({"num_levels": 3}, 6), ({"initialisation": "learnt"}, 8), ({"actionness": True}, 3)],
 )
 def test_padding_only_few_tokens_and_no_truth_in_one_batch(changes: dict[str, Any], few: int) -> None:
     model = tiny(**changes)
@@ -98,6 +108,15 @@ def test_without_any_truth_everything_learns_that_it_is_background() -> None:
     assert losses["l1_encoder"] == 0
     assert losses["class"] > 0
     assert losses["class_encoder"] > 0
+
+
+def test_only_the_last_layer_has_an_actionness_which_teaches_no_segment() -> None:
+    model = restless(tiny(actionness=True))
+    output = model(torch.randn(2, 30, 16), torch.zeros(2, 30, dtype=torch.bool))
+    assert [layer.actionness is None for layer in output.layers] == [True, False]
+    output.final.actionness.sum().backward()
+    assert all(parameter.grad is None for parameter in model.decoder.parameters())
+    assert any(parameter.grad is not None for parameter in model.encoder.parameters())
 
 
 def test_the_dense_prediction_covers_every_token_and_is_supervised() -> None:

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
+from models.actionness.head import ActionnessHead
 from models.deformable_detr import DeformableDETR
 from models.detection import DetectorOutput, SetPrediction, decode, is_finite
 from models.detectors import build_detector
 from models.levels import Level, flatten
 from models.tadtr import TadTR, TadTRConfig
-from models.tadtr.model import ActionnessHead
 from tests.models.deformable_detr.test_model import padded, restless
 
 
@@ -71,7 +71,7 @@ def test_only_the_last_layer_has_an_actionness_which_teaches_the_encoder_and_no_
 
 def test_actionness_reads_a_segment_and_a_quarter_of_it_on_either_side() -> None:
     config = TadTRConfig.tiny(dim=8, num_heads=1, roi_bins=4)
-    head = ActionnessHead(config)
+    head = ActionnessHead(config, config.dim)
     mask = torch.zeros(1, 80, dtype=torch.bool)
 
     def read(changed: int) -> torch.Tensor:
