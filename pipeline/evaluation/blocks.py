@@ -50,11 +50,13 @@ def gathered(tables: Tables, rows: int) -> Tables:
 
     def larger(columns: Sequence[str]) -> Iterator[pa.Table]:
         waiting: list[pa.Table] = []
+        count = 0
         for table in tables(columns):
             waiting.append(table)
-            if sum(each.num_rows for each in waiting) >= rows:
+            count += table.num_rows
+            if count >= rows:
                 yield pa.concat_tables(waiting)
-                waiting = []
+                waiting, count = [], 0
         if waiting:
             yield pa.concat_tables(waiting)
 

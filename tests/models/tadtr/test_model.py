@@ -1,11 +1,9 @@
 import pytest
 import torch
 
-from models.actionness.head import ActionnessHead
 from models.deformable_detr import DeformableDETR
 from models.detection import DetectorOutput, SetPrediction, decode, is_finite
 from models.detectors import build_detector
-from models.levels import Level, flatten
 from models.tadtr import TadTR, TadTRConfig
 from tests.models.deformable_detr.test_model import padded, restless
 
@@ -67,21 +65,6 @@ def test_only_the_last_layer_has_an_actionness_which_teaches_the_encoder_and_no_
     detr = model.deformable_detr
     assert all(parameter.grad is None for parameter in detr.decoder.parameters())
     assert detr.encoder.layers[0].feed_forward.expand.weight.grad.abs().max() > 0
-
-
-def test_actionness_reads_a_segment_and_a_quarter_of_it_on_either_side() -> None:
-    config = TadTRConfig.tiny(dim=8, num_heads=1, roi_bins=4)
-    head = ActionnessHead(config, config.dim)
-    mask = torch.zeros(1, 80, dtype=torch.bool)
-
-    def read(changed: int) -> torch.Tensor:
-        features = torch.zeros(1, 80, 8)
-        features[0, changed] = 1.0
-        return head(flatten([Level(features, mask)]), torch.tensor([[[0.4, 0.6]]]))
-
-    # [0.4, 0.6] is tokens 32 to 48, and with half as much around it 28 to 52; place x lies on token x.
-    nothing = read(10)
-    assert [bool((read(token) == nothing).all()) for token in (27, 29, 51, 53)] == [True, False, False, True]
 
 
 def test_scores_are_class_times_actionness() -> None:
