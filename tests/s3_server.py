@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -16,22 +17,27 @@ from pathlib import Path
 _KEYS = {"accessKey": "raytad", "secretKey": "raytad-secret"}
 _READER = {"accessKey": "reader", "secretKey": "reader-secret"}  # may not write
 NUM_PORTS = 4
+# Above those of Ray's workers; with 10000 more, below those that Linux gives to connections.
+_PORTS = (20_000, 22_768)
 
 
 def free_ports(count: int, worker: int = 0, workers: int = 1) -> list[int]:
-    """Ports whose number plus 10000 (SeaweedFS's gRPC ports) is free as well; other ones for each of the workers."""
+    """Ports whose number plus 10000 (SeaweedFS's gRPC ports) is free as well; other ones for each of the workers.
+
+    Both lie where no connection gets its own port from, so that they are still free when a server starts later.
+    """
     ports: list[int] = []
     while len(ports) < count:
+        port = random.SystemRandom().randrange(*_PORTS)
+        if port in ports or port % workers != worker:
+            continue
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            if port > 55000 or port in ports or port // 2 % workers != worker:
-                continue
             try:
+                first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 10000))
             except OSError:
                 continue
-            ports.append(port)
+        ports.append(port)
     return ports
 
 
