@@ -142,8 +142,15 @@ def _training_plan(at: str) -> Any:
 
 
 def plan_training(at: str) -> Work:
-    """What the driver does before its workers start, the sending of it included."""
-    return lambda: pickle.dumps(_training_plan(at))
+    """What the driver does before its workers start, the sending of it included: Ray copies each column once."""
+    import pipeline.training.plan  # noqa: F401 - what a driver has imported already
+
+    def planned() -> list[bytes]:
+        columns: list[pickle.PickleBuffer] = []
+        rest = pickle.dumps(_training_plan(at), protocol=5, buffer_callback=columns.append)
+        return [rest, *(column.raw().tobytes() for column in columns)]
+
+    return planned
 
 
 def hold_plan(at: str) -> Work:

@@ -1,20 +1,15 @@
 """ActivityNet-style JSON: the format of ActivityNet itself, and of most THUMOS14 files in circulation."""
 
-import itertools
-import sys
-from array import array
-from typing import IO, Annotated, Self, cast
+from collections.abc import Iterable
+from typing import IO, Self
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.annotations.malformed import Finite, Positive, first_problem
 from pipeline.annotations.published import Published
 from pipeline.errors import InputError
-
-# Subset, duration, fps, start and end of each instance, labels: a tenth of what the models take, of a million videos.
-_Lean = tuple[str, float, float | None, "array[float]", tuple[str, ...]]
 
 
 class _Instance(BaseModel):
@@ -39,20 +34,7 @@ class _Video(BaseModel):
         return self
 
 
-def _lean(video: _Video) -> _Lean:
-    instances = video.annotations
-    seconds = array("d", itertools.chain.from_iterable(instance.segment for instance in instances))
-    return (
-        sys.intern(video.subset),
-        video.duration,
-        video.fps,
-        seconds,
-        tuple(sys.intern(instance.label) for instance in instances),
-    )
-
-
-_LeanVideo = Annotated[_Video, AfterValidator(_lean)]
-_VIDEO = TypeAdapter(_LeanVideo)
+_VIDEO = TypeAdapter(_Video)
 
 
 class _Node(BaseModel):
@@ -66,7 +48,7 @@ class _Node(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    database: dict[str, _LeanVideo]
+    database: dict[str, _Video]
     classes: list[str] | None = None
     taxonomy: list[_Node] | None = None
 
@@ -87,29 +69,32 @@ def read_activitynet(stream: IO[bytes] | IO[str], name: str) -> Published:
     """
     content = stream.read()
     try:
-        file = _video_by_video(content)
+        return _video_by_video(content, name)
     except (KeyError, msgspec.DecodeError, ValidationError):
         file = _at_once(content, name)
-    database = cast(dict[str, _Lean], file.database)
-    return Published.of_rows(
-        ((video_id, *video[:3]) for video_id, video in database.items()),
-        (
-            (video_id, *instance)
-            for video_id, (*_, seconds, labels) in database.items()
-            for instance in zip(seconds[::2], seconds[1::2], labels, strict=True)
-        ),
-        _labels(file, name),
-    )
+    return _published(file.database.items(), file, name)
 
 
-def _video_by_video(content: bytes | str) -> _File:
+def _video_by_video(content: bytes | str, name: str) -> Published:
     """A file that is as it should be; its objects all at once would take a hundred times its size."""
     parts = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     videos = msgspec.json.decode(parts["database"], type=dict[str, msgspec.Raw])
     lists = {key: msgspec.json.decode(parts[key]) for key in ("classes", "taxonomy") if key in parts}
-    file = _File.model_validate({"database": {}, **lists})
-    file.database = {video_id: _VIDEO.validate_json(bytes(video)) for video_id, video in videos.items()}
-    return file
+    rest = _File.model_validate({"database": {}, **lists})
+    each = ((video_id, _VIDEO.validate_json(bytes(video))) for video_id, video in videos.items())
+    return _published(each, rest, name)
+
+
+def _published(videos: Iterable[tuple[str, _Video]], rest: _File, name: str) -> Published:
+    """What a file says of its videos, of which it may hand out one at a time, and of its classes."""
+    rows = (
+        (
+            (video_id, video.subset, video.duration, video.fps),
+            [(video_id, *instance.segment, instance.label) for instance in video.annotations],
+        )
+        for video_id, video in videos
+    )
+    return Published.of_videos(rows, _labels(rest, name))
 
 
 def _at_once(content: bytes | str, name: str) -> _File:

@@ -1,6 +1,6 @@
 """The one form that every dataset's published annotation file becomes."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -70,12 +70,10 @@ class Annotations:
 
     def __str__(self) -> str:
         """Counts in one line: `val: 200 videos, 3007 instances; test: ...; 20 classes`."""
-        videos = Counter(self.videos["subset"].to_pylist())
-        subset_of = dict(
-            zip(self.videos["video_id"].to_pylist(), self.videos["subset"].to_pylist(), strict=True)
-        )
-        instances = Counter(subset_of[video_id] for video_id in self.instances["video_id"].to_pylist())
-        subsets = (f"{name}: {videos[name]} videos, {instances[name]} instances" for name in videos)
+        subset = self.videos["subset"]
+        video = pc.index_in(self.instances["video_id"], value_set=self.videos["video_id"])
+        videos, instances = counts(subset), counts(subset.take(video))
+        subsets = (f"{name}: {videos[name]} videos, {instances.get(name, 0)} instances" for name in videos)
         return "; ".join([*subsets, f"{len(self.labels)} classes"])
 
     def subset(self, name: str) -> "Annotations":
@@ -127,3 +125,8 @@ class Annotations:
         videos = self.videos.filter(chosen)
         kept = pc.is_in(self.instances["video_id"], value_set=videos["video_id"])
         return Annotations(videos, self.instances.filter(kept), self.labels)
+
+
+def counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """How often each text occurs, in the order of its first."""
+    return {each["values"]: each["counts"] for each in column.value_counts().to_pylist()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.annotations.canonical import INSTANCES_SCHEMA
 
@@ -50,9 +51,8 @@ def mend(videos: pa.Table, instances: pa.Table) -> tuple[pa.Table, Defects]:
     is_reversed = end < start
     is_empty = end == start
 
-    durations = dict(zip(videos["video_id"].to_pylist(), videos["duration"].to_pylist(), strict=True))
-    limits = (durations[video_id] for video_id in instances["video_id"].to_pylist())
-    limit = np.array([np.inf if limit is None else limit for limit in limits], dtype=np.float64)
+    video = pc.index_in(instances["video_id"], value_set=videos["video_id"])
+    limit = pc.fill_null(videos["duration"], np.inf).take(video).to_numpy()
     is_outside = ~is_reversed & ~is_empty & ((start >= limit) | (end <= 0))
     keep = ~(is_reversed | is_empty | is_outside)
 
@@ -60,17 +60,16 @@ def mend(videos: pa.Table, instances: pa.Table) -> tuple[pa.Table, Defects]:
     clamped = pa.table(
         {
             "video_id": instances["video_id"],
-            "t_start": np.maximum(start, 0.0),
+            "t_start": np.maximum(start, 0.0) + 0.0,  # a column tells -0.0 from 0.0
             "t_end": np.minimum(end, limit),
             "label": instances["label"],
         },
         schema=INSTANCES_SCHEMA,
     ).filter(pa.array(keep))
 
-    first_of: dict[tuple[str, float, float, str], int] = {}
-    for index, row in enumerate(zip(*(column.to_pylist() for column in clamped.columns), strict=True)):
-        first_of.setdefault(row, index)
-    kept = clamped.take(pa.array(first_of.values(), type=pa.int64()))
+    numbered = clamped.append_column("row", pa.array(np.arange(clamped.num_rows)))
+    first = numbered.group_by(clamped.column_names).aggregate([("row", "min")])["row_min"]
+    kept = clamped.take(np.sort(first.to_numpy()))
     defects = Defects(
         reversed=int(is_reversed.sum()),
         zero_length=int(is_empty.sum()),

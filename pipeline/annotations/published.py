@@ -3,8 +3,9 @@
 import itertools
 import logging
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,13 @@ from pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# As objects, rows take many times what they take as columns.
 _ROWS_AT_ONCE = 1 << 16
+_VIDEOS_AT_ONCE = 1 << 13
+
+_VideoRow = tuple[str, str, float | None, float | None]
+_InstanceRow = tuple[str, float, float, str]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,32 @@ class Published:
 
     @staticmethod
     def of_rows(
-        videos: Iterable[tuple[str, str, float | None, float | None]],
-        instances: Iterable[tuple[str, float, float, str]],
-        labels: tuple[str, ...] | None = None,
+        videos: Iterable[_VideoRow], instances: Iterable[_InstanceRow], labels: tuple[str, ...] | None = None
     ) -> "Published":
         """From rows in the order of the schemas' columns."""
-        return Published(_table(videos, VIDEOS_SCHEMA), _table(instances, INSTANCES_SCHEMA), labels)
+        return Published(
+            _table(_some(videos, _ROWS_AT_ONCE), VIDEOS_SCHEMA),
+            _table(_some(instances, _ROWS_AT_ONCE), INSTANCES_SCHEMA),
+            labels,
+        )
+
+    @staticmethod
+    def of_videos(
+        videos: Iterable[tuple[_VideoRow, Sequence[_InstanceRow]]], labels: tuple[str, ...] | None = None
+    ) -> "Published":
+        """From rows of videos with those of their instances, which no one needs to hold all at once."""
+        parts = [
+            (
+                _table([[video for video, _ in some]], VIDEOS_SCHEMA),
+                _table([list(itertools.chain.from_iterable(rows for _, rows in some))], INSTANCES_SCHEMA),
+            )
+            for some in _some(videos, _VIDEOS_AT_ONCE)
+        ]
+        videos_table, instances_table = (
+            pa.concat_tables([schema.empty_table(), *(part[place] for part in parts)]).combine_chunks()
+            for place, schema in enumerate((VIDEOS_SCHEMA, INSTANCES_SCHEMA))
+        )
+        return Published(videos_table, instances_table, labels)
 
 
 def merge(parts: Sequence[Published], name: str) -> Published:
@@ -112,13 +139,23 @@ def settle(
     return annotations
 
 
-def _table(rows: Iterable[tuple[str | float | None, ...]], schema: pa.Schema) -> pa.Table:
-    """Some rows at a time, which as objects take many times what they take as columns."""
-    remaining, parts = iter(rows), []
-    while some := list(itertools.islice(remaining, _ROWS_AT_ONCE)):
-        columns = zip(zip(*some, strict=True), schema.types, strict=True)
-        parts.append(pa.RecordBatch.from_arrays([pa.array(*column) for column in columns], schema=schema))
-    return pa.Table.from_batches(parts, schema).combine_chunks()
+def _some(rows: Iterable[_T], count: int) -> Iterator[list[_T]]:
+    """So many at a time."""
+    remaining = iter(rows)
+    while some := list(itertools.islice(remaining, count)):
+        yield some
+
+
+def _table(parts: Iterable[Sequence[_VideoRow] | Sequence[_InstanceRow]], schema: pa.Schema) -> pa.Table:
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [pa.array(*column) for column in zip(zip(*rows, strict=True), schema.types, strict=True)],
+            schema=schema,
+        )
+        for rows in parts
+        if rows
+    ]
+    return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _prefixed(videos: pa.Table, instances: pa.Table, prefix: str) -> tuple[pa.Table, pa.Table]:

@@ -30,25 +30,25 @@ def read_annotations(dataset: DatasetConfig, *, raw: bool = False) -> Annotation
     Raises:
         InputError: a file cannot be read or is malformed; names file, video and field.
     """
+    return _settled(read_published(dataset), dataset, raw)
+
+
+def read_subset(dataset: DatasetConfig, name: str, *, raw: bool = False) -> Annotations:
+    """One subset of a dataset as training and testing use it; `subset_of` tells how."""
+    return subset_of(read_published(dataset), dataset, name, raw=raw)
+
+
+def read_published(dataset: DatasetConfig) -> Published:
+    """What all files of a dataset say. Raises InputError, naming file, video and field, where one is malformed."""
     parts = []
     for url in _files(dataset.annotations):
         with storage.open_read(url) as stream:
             parts.append(_read(dataset, stream, url))
-    classes = None
-    if dataset.classes is not None:
-        classes = parse_class_list(storage.read_bytes(dataset.classes), dataset.classes)
-    return settle(
-        merge(parts, dataset.annotations),
-        dataset.annotations,
-        raw=raw,
-        classes=classes,
-        id_prefix=dataset.id_prefix,
-        min_seconds=dataset.min_seconds,
-    )
+    return merge(parts, dataset.annotations)
 
 
-def read_subset(dataset: DatasetConfig, name: str, *, raw: bool = False) -> Annotations:
-    """One subset of a dataset as training and testing use it.
+def subset_of(published: Published, dataset: DatasetConfig, name: str, *, raw: bool = False) -> Annotations:
+    """One subset of a dataset whose files say `published`, as training and testing use it.
 
     `dataset.exclude` is left out of the test subset. In a zero-shot setting the training subset keeps only
     instances of seen classes and the test subset only those of unseen ones, and videos that keep none drop
@@ -56,7 +56,7 @@ def read_subset(dataset: DatasetConfig, name: str, *, raw: bool = False) -> Anno
 
     Raises InputError, listing the subsets there are, where there is none of that name.
     """
-    annotations = read_annotations(dataset, raw=raw)
+    annotations = _settled(published, dataset, raw)
     subset = annotations.subset(find_subset(name, annotations, dataset))
     testing = name == dataset.test_subset
     if testing and dataset.exclude:
@@ -70,6 +70,20 @@ def read_subset(dataset: DatasetConfig, name: str, *, raw: bool = False) -> Anno
         dataset.zero_shot.split_id, "unseen" if testing else "seen", subset,
     )  # fmt: skip
     return subset
+
+
+def _settled(published: Published, dataset: DatasetConfig, raw: bool) -> Annotations:
+    classes = None
+    if dataset.classes is not None:
+        classes = parse_class_list(storage.read_bytes(dataset.classes), dataset.classes)
+    return settle(
+        published,
+        dataset.annotations,
+        raw=raw,
+        classes=classes,
+        id_prefix=dataset.id_prefix,
+        min_seconds=dataset.min_seconds,
+    )
 
 
 def _files(pattern: str) -> list[str]:

@@ -1,9 +1,8 @@
 """Subset names: files of one dataset spell them differently."""
 
 import logging
-from collections import Counter
 
-from pipeline.annotations.canonical import Annotations
+from pipeline.annotations.canonical import Annotations, counts
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.errors import InputError
 
@@ -24,7 +23,7 @@ def find_subset(name: str, annotations: Annotations, dataset: DatasetConfig) -> 
 
     Raises InputError, listing the subsets there are, where it is none of them.
     """
-    sizes = Counter(annotations.videos["subset"].to_pylist())
+    sizes = counts(annotations.videos["subset"])
     if name.lower() in (subset.lower() for subset in sizes):
         return name
     spelling = {_short(subset): subset for subset in sizes}

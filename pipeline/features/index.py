@@ -169,6 +169,8 @@ class StoreIndex(Mapping[str, VideoFeatures]):
 
     def only(self, rows: np.ndarray) -> "StoreIndex":
         """The index of the videos in these rows, rising, and of nothing else."""
+        if len(rows) == len(self):
+            return self
         chunks, chunk_starts = _runs(self.chunk_starts, rows)
         lost, lost_starts = _runs(self._lost_starts, rows)
         places = self.chunks.take(chunks)

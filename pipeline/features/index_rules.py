@@ -56,7 +56,7 @@ def count_rows(timeline: Timeline, plan: pa.Table, found: FeatureRows) -> Counte
     order = np.lexsort((seen, rows["chunk_index"].to_numpy()[kept], row_video[kept]))
     kept, seen = kept[order], seen[order]
     return Counted(
-        index=_index(timeline, names, last, planned, rows.take(kept), row_video[kept], seen, found.files),
+        index=_index(timeline, names, last, planned, rows, kept, row_video[kept], seen, found.files),
         recorded=recorded[planned_chunk],
         outdated=frozenset(rows["chunk_id"].take(outdated).to_pylist()),
         editions=_newest(names, row_video, editions),
@@ -69,6 +69,7 @@ def _index(
     last: pa.Table,
     planned: np.ndarray,
     rows: pa.Table,
+    kept: np.ndarray,
     video: np.ndarray,
     seen: np.ndarray,
     files: tuple[str, ...],
@@ -80,19 +81,22 @@ def _index(
         names: `[V]` ids of the videos, sorted.
         last: the last plan row of each planned video.
         planned: `[V]` rows of `last`, -1 where there is none.
-        rows: the `[N]` rows that count, by video and chunk.
+        rows: all rows of features.
+        kept: `[N]`, those of them that count, by video and chunk.
         video: `[N]` rows of `names`.
-        seen: `[N]` the order in which `rows` were met.
+        seen: `[N]` the order in which they were met.
         files: URLs; `rows` has positions in it.
     """
-    duration, first, count = (rows[name].to_numpy() for name in ("duration", "first_snippet", "num_snippets"))
+    duration, first, count = (
+        rows[name].to_numpy()[kept] for name in ("duration", "first_snippet", "num_snippets")
+    )
     # A video whose plan is gone is described by its longest row.
     teller = np.where(planned >= 0, planned, -1)
     gone = np.flatnonzero(planned[video] < 0)
     longest = gone[np.lexsort((seen[gone], -duration[gone], video[gone]))]
     longest = longest[_first_of_runs(video[longest])]
-    teller[video[longest]] = last.num_rows + longest
-    told = pa.concat_tables([last.select(_TOLD), rows.select(_TOLD)]).take(teller)
+    teller[video[longest]] = last.num_rows + np.arange(len(longest))
+    told = pa.concat_tables([last.select(_TOLD), rows.select(_TOLD).take(kept[longest])]).take(teller)
     stated, fps = told["duration"].to_numpy(), told["fps"].to_numpy()
     end = stated.copy()
     np.minimum.at(end, video, duration)
@@ -108,7 +112,7 @@ def _index(
         whole[row] = own.num_snippets(own.num_frames(float(end[row])))
 
     inside = first < whole[video]
-    has_error = rows["error"].is_valid().to_numpy()
+    has_error = rows["error"].is_valid().to_numpy()[kept]
     good, lost = np.flatnonzero(inside & ~has_error), np.flatnonzero(inside & has_error)
     stored = np.zeros(len(names), dtype=np.int64)
     last_stored = np.minimum(whole[video[good]], first[good] + count[good])
@@ -128,9 +132,9 @@ def _index(
         timeline,
         files,
         pa.table(videos, schema=VIDEOS_SCHEMA),
-        rows.select(CHUNKS_SCHEMA.names).take(good),
+        rows.select(CHUNKS_SCHEMA.names).take(kept[good]),
         np.searchsorted(video[good], bounds),
-        rows.select(LOST_SCHEMA.names).take(lost),
+        rows.select(LOST_SCHEMA.names).take(kept[lost]),
         np.searchsorted(video[lost], bounds),
     )
 

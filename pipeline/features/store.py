@@ -104,7 +104,7 @@ class FeatureStore:
     def knowing(self, index: StoreIndex) -> "FeatureStore":
         """This store with an index that is known already, be it of a few of its videos."""
         store = FeatureStore.__new__(FeatureStore)
-        store.__dict__ |= self.__dict__ | {"_index": index, "_counts": None}
+        store.__dict__ |= self.__dict__ | {"_index": index, "_counts": None, "_plan": None}
         return store
 
     def plan(self) -> pa.Table:

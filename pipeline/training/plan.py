@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from pipeline.annotations.canonical import Annotations
 from pipeline.annotations.one_class import as_one_class
-from pipeline.annotations.read import read_subset
+from pipeline.annotations.published import Published
+from pipeline.annotations.read import read_published, subset_of
 from pipeline.errors import InputError
 from pipeline.failures import Failure
 from pipeline.features.failures import lost_videos
@@ -61,12 +62,16 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
     Raises InputError where no training video is usable or none shows an action.
     """
     dataset = config.dataset
-    truth = read_subset(dataset, dataset.train_subset)
+    published = read_published(dataset)
+    truth = subset_of(published, dataset, dataset.train_subset)
     held_out = _held_out(truth, config)
     truth = truth.without(held_out)
+    name, to_validate = _to_validate(published, config, held_out)
+    del published  # so that it is not held while the index is read
     if config.class_agnostic:
         truth = as_one_class(truth, deduplicate=config.deduplicate)
     index = store.index()
+    store = store.knowing(index)  # without what it was counted from
     rows = _usable(truth, index, dataset.train_subset)
     if not len(rows):
         raise InputError(_nothing_in_common(truth, store, config))
@@ -77,15 +82,18 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
             f"dataset.annotations={dataset.annotations}: no training window shows an action; look at "
             "dataset.train_subset, windows.length and windows.min_visible"
         )
-    to_validate = _to_validate(config, index, held_out) if config.validate_every else None
-    lost = tuple(_lost(store, [truth] if to_validate is None else [truth, to_validate[0]]))
+    validated = rows[:0] if to_validate is None else _usable(to_validate, index, name)
+    if to_validate is not None and not len(validated):
+        logger.warning("no video of subset %s is in the store, so nothing is validated", name)
+        to_validate = None
+    lost = tuple(_lost(store, [truth] if to_validate is None else [truth, to_validate]))
     # Workers get the places of these videos, and need none of the others'.
-    held = rows if to_validate is None else np.union1d(rows, to_validate[1])
+    held = np.union1d(rows, validated)
     index = index.only(held)
     validation = None
     if to_validate is not None:
-        validated = IndexedVideos(index, np.searchsorted(held, to_validate[1]))
-        validation = ValidationSet(validated, to_validate[0], truth.labels)
+        videos = IndexedVideos(index, np.searchsorted(held, validated))
+        validation = ValidationSet(videos, to_validate, truth.labels)
     return TrainingPlan(
         config=config,
         store=store.knowing(index),
@@ -117,21 +125,17 @@ def _held_out(truth: Annotations, config: TrainConfig) -> list[str]:
 
 
 def _to_validate(
-    config: TrainConfig, index: StoreIndex, held_out: Sequence[str]
-) -> tuple[Annotations, np.ndarray] | None:
-    """What validates: its truth, and the rows of its videos in the index; None where there is none of them."""
+    published: Published, config: TrainConfig, held_out: Sequence[str]
+) -> tuple[str, Annotations | None]:
+    """The name and the truth of what validates; None where nothing shall."""
     dataset, name = config.dataset, config.validate_on
+    if not config.validate_every:
+        return str(name), None
     if held_out:
-        name = f"{dataset.train_subset}, held out"
-        truth = read_subset(dataset, dataset.train_subset, raw=True).of(held_out)
-    else:
-        name = dataset.test_subset if name == "test" else str(name)
-        truth = read_subset(dataset, name, raw=True)
-    rows = _usable(truth, index, name)
-    if not len(rows):
-        logger.warning("no video of subset %s is in the store, so nothing is validated", name)
-        return None
-    return truth, rows
+        truth = subset_of(published, dataset, dataset.train_subset, raw=True).of(held_out)
+        return f"{dataset.train_subset}, held out", truth
+    name = dataset.test_subset if name == "test" else str(name)
+    return name, subset_of(published, dataset, name, raw=True)
 
 
 def _usable(truth: Annotations, index: StoreIndex, subset: str) -> np.ndarray:

@@ -33,6 +33,7 @@ def test_each_rule():
             ("v", -2.0, 0.0, "run"),  # before the start
             ("v", 8.0, 12.0, "run"),  # clamped at the end
             ("v", -1.0, 11.0, "jump"),  # clamped at both
+            ("v", -0.0, 10.0, "jump"),  # a duplicate of that
             ("v", 1.0, 2.0, "run"),  # duplicate
             ("v", 1.0, 2.0, "jump"),  # another label: kept
             ("v", 8.0, 11.0, "run"),  # clamped, then a duplicate
@@ -48,7 +49,7 @@ def test_each_rule():
         ("endless", 500.0, 900.0, "run"),
         ("endless", 0.0, 2.0, "run"),
     ]
-    assert defects == Defects(reversed=2, zero_length=1, outside=2, clamped=4, duplicate=2)
+    assert defects == Defects(reversed=2, zero_length=1, outside=2, clamped=4, duplicate=3)
 
 
 times = st.integers(-3, 14).map(float)
