@@ -1,6 +1,6 @@
 """Zero-shot detection from end to end: what TP²-DETR and naming find of classes that training never showed.
 
-    python benchmarks/zero_shot.py ANNOTATIONS [--split 0] [--epochs 5]
+    python benchmarks/zero_shot.py ANNOTATIONS [--split 0] [--epochs 5] [model.num_queries=40 ...]
 
 ANNOTATIONS is GAP's THUMOS14 file: real videos, actions and class names, with the paper's 50/50 splits. The features
 are made: a snippet of an action holds a direction that all actions share and its class's prototype, under noise, a
@@ -13,6 +13,8 @@ det-mAP in percent:
 - `oracle`: true segments, named by the same words;
 - `true_names`: the proposals, each with the class of the true segment that it overlaps most;
 - `chance`: the proposals named, and the names handed round among the classes, the mean over all rotations.
+
+`named_at_<tIoU>` and `true_names_at_<tIoU>` tell at which overlap it is lost. Further words are those of jobs/train.py.
 
 One process; some minutes on a CPU.
 """
@@ -38,6 +40,7 @@ from pipeline.annotations.settings import DatasetConfig
 from pipeline.compose import compose_config
 from pipeline.detector.merging import merge_windows
 from pipeline.detector.windows import Window
+from pipeline.evaluation.detection_map import DetectionMAP
 from pipeline.evaluation.evaluate import score
 from pipeline.evaluation.settings import EvaluateConfig
 from pipeline.naming.scoring import Namer
@@ -138,7 +141,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the features and of the training")
     parser.add_argument("--noise", type=float, default=0.4, help="deviation of each number of a snippet")
     parser.add_argument("--name", default="zero_shot", help="of the file in results/")
-    given = parser.parse_args()
+    parser.add_argument("words", nargs="*", help="settings of the run, such as model.num_queries=40")
+    given = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as place:
         prototypes = render(Path(place), given.annotations, given.seed, given.noise)
         rows = [one_split(Path(place), prototypes, split, given) for split in given.split]
@@ -154,7 +158,7 @@ def one_split(
         f"store={store.url}", "run=/nowhere", f"dataset.annotations={given.annotations}",
         "experiment=tp2detr_thumos14_50", "model=tp2detr_tiny", f"dataset.zero_shot.split_id={split}",
         f"seed={given.seed}", f"optimiser.epochs={given.epochs}", "optimiser.lr=4e-4", "optimiser.batch_size=8",
-        "optimiser.pyramid_lr=null", f"optimiser.drop_epochs=[{max(1, given.epochs - 2)}]",
+        "optimiser.pyramid_lr=null", f"optimiser.drop_epochs=[{max(1, given.epochs - 2)}]", *given.words,
     ]  # fmt: skip
     config = compose_config("train", TrainConfig, words)
     plan = make_plan(config, store)
@@ -181,14 +185,23 @@ def one_split(
             for video_id, one in segments.items()
         }
 
-    def det_map(segments: dict[str, VideoDetections], labels: list[str], agnostic: bool = False) -> float:
+    def detection(
+        segments: dict[str, VideoDetections], labels: list[str], agnostic: bool = False
+    ) -> DetectionMAP:
         evaluated = EvaluateConfig(
             predictions="none", dataset=dataset, class_agnostic=agnostic, metrics=("det_map",)
         )
         table: pa.Table = segments_table(segments.items(), labels)
-        detection = score(table, truth, evaluated).detection
-        assert detection is not None
-        return 100 * detection.average
+        scored = score(table, truth, evaluated).detection
+        assert scored is not None
+        return scored
+
+    def det_map(segments: dict[str, VideoDetections], labels: list[str], agnostic: bool = False) -> float:
+        return 100 * detection(segments, labels, agnostic).average
+
+    def by_overlap(name: str, scored: DetectionMAP) -> dict[str, float]:
+        at = scored.by_threshold(100 * scored.map_per_threshold)
+        return {name: at.pop("average")} | {f"{name}_at_{tiou}": part for tiou, part in at.items()}
 
     of_truth = {
         video_id: VideoDetections(
@@ -210,13 +223,14 @@ def one_split(
         "test_actions": sum(map(len, true.values())),
         "steps": given.epochs * given.steps,
         "agnostic": det_map(found, list(plan.labels), agnostic=True),
-        "named": det_map(with_names, names),
-        "true_names": det_map(right, names),
+        **by_overlap("named", detection(with_names, names)),
+        **by_overlap("true_names", detection(right, names)),
         "oracle": det_map(named(of_truth), names),
         "chance": float(np.mean([det_map(with_names, labels) for labels in rotations])),
         "features_dim": DIM,
         "noise": given.noise,
         "seed": given.seed,
+        "words": " ".join(given.words),
         "trained_on": str(DEVICE),
     }
 
