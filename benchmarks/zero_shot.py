@@ -52,7 +52,7 @@ from pipeline.training.plan import make_plan
 from pipeline.training.settings import TrainConfig
 
 DIM, STRIDE = 128, 8
-SHARED, OWN = 1.0, 1.0  # how long the shared direction and a class's prototype are in an action's snippets
+OWN = 1.0  # how long a class's prototype is in an action's snippets
 DRIFT, DRIFT_SECONDS, DRIFT_DIM = 0.5, 4.0, 16
 LOGIT_SCALE = 100.0  # CLIP's
 Features = NDArray[np.float16]
@@ -73,8 +73,13 @@ def drift(random: np.random.Generator, snippets: int, seconds: float) -> NDArray
     return found
 
 
-def render(folder: Path, annotations: Path, seed: int, noise: float) -> dict[str, NDArray[np.float64]]:
-    """Features of all videos in a folder, as learning.py reads them, and the prototypes by class."""
+def render(
+    folder: Path, annotations: Path, seed: int, noise: float, shared_length: float
+) -> dict[str, NDArray[np.float64]]:
+    """Features of all videos in a folder, as learning.py reads them, and the prototypes by class.
+
+    The direction that all actions share is so long in an action's snippets, and less so in what is no action.
+    """
     content = json.loads(annotations.read_text())
     random = np.random.default_rng(seed)
     classes = [name for name in content["classes"] if name != "Ambiguous"]
@@ -93,11 +98,11 @@ def render(folder: Path, annotations: Path, seed: int, noise: float) -> dict[str
         for action in video["annotations"]:
             inside = (middles >= action["segment"][0]) & (middles < action["segment"][1])
             own = prototypes.get(action["label"], np.zeros(DIM))
-            features[inside] += random.lognormal(0, 0.3) * (SHARED * shared + OWN * own)
+            features[inside] += random.lognormal(0, 0.3) * (shared_length * shared + OWN * own)
         for _ in range(random.poisson(0.3 * len(video["annotations"]) + 2)):  # something, and no action
             start = random.uniform(0, video["duration"])
             inside = (middles >= start) & (middles < start + random.uniform(1, 8))
-            features[inside] += 0.4 * SHARED * shared + OWN * unit(random, 1)[0]
+            features[inside] += 0.4 * shared_length * shared + OWN * unit(random, 1)[0]
         np.save(folder / f"{video_id}.npy", features.astype(np.float16))
         videos[video_id] = {"fps": video["fps"], "stride": STRIDE, "duration": video["duration"]}
     (folder / "meta.json").write_text(json.dumps({"videos": videos}))
@@ -140,11 +145,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="optimiser steps in an epoch")
     parser.add_argument("--seed", type=int, default=0, help="of the features and of the training")
     parser.add_argument("--noise", type=float, default=0.4, help="deviation of each number of a snippet")
+    parser.add_argument(
+        "--shared", type=float, default=1.0, help="length of what actions share; a class's own has 1"
+    )
     parser.add_argument("--name", default="zero_shot", help="of the file in results/")
     parser.add_argument("words", nargs="*", help="settings of the run, such as model.num_queries=40")
     given = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as place:
-        prototypes = render(Path(place), given.annotations, given.seed, given.noise)
+        prototypes = render(Path(place), given.annotations, given.seed, given.noise, given.shared)
         rows = [one_split(Path(place), prototypes, split, given) for split in given.split]
     record(given.name, rows)
 
@@ -229,6 +237,7 @@ def one_split(
         "chance": float(np.mean([det_map(with_names, labels) for labels in rotations])),
         "features_dim": DIM,
         "noise": given.noise,
+        "shared": given.shared,
         "seed": given.seed,
         "words": " ".join(given.words),
         "trained_on": str(DEVICE),
