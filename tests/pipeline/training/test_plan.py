@@ -6,6 +6,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
+from pipeline import storage
 from pipeline.annotations.settings import DatasetConfig
 from pipeline.detector.feature_cache import FeatureCache
 from pipeline.detector.settings import WindowConfig
@@ -51,6 +52,20 @@ def test_unusable_videos_are_counted_and_named(tmp_path, caplog: pytest.LogCaptu
     assert plan.labels == ("jump", "wave")
     assert plan.validation is not None
     assert [video.video_id for video in plan.validation.videos] == ["test_000", "test_001", "test_002"]
+
+
+@pytest.mark.usefixtures("annotated")
+@pytest.mark.parametrize("validate_on", ["test", 0.4])
+def test_annotations_are_read_once_for_training_and_validation(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, validate_on: object
+) -> None:
+    store = write_store(str(tmp_path / "store"), [*TRAIN, *TEST])
+    opened: list[str] = []
+    real = storage.open_read
+    monkeypatch.setattr(storage, "open_read", lambda url: opened.append(url) or real(url))
+    plan = make_plan(config(tmp_path, validate_on=validate_on), store)
+    assert plan.validation is not None
+    assert [url for url in opened if url.endswith("truth.json")] == [str(tmp_path / "truth.json")]
 
 
 @pytest.mark.usefixtures("annotated")
