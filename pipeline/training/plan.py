@@ -66,8 +66,6 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
     truth = subset_of(published, dataset, dataset.train_subset)
     held_out = _held_out(truth, config)
     truth = truth.without(held_out)
-    name, to_validate = _to_validate(published, config, held_out)
-    del published  # so that it is not held while the index is read
     if config.class_agnostic:
         truth = as_one_class(truth, deduplicate=config.deduplicate)
     index = store.index()
@@ -82,6 +80,7 @@ def make_plan(config: TrainConfig, store: FeatureStore) -> TrainingPlan:
             f"dataset.annotations={dataset.annotations}: no training window shows an action; look at "
             "dataset.train_subset, windows.length and windows.min_visible"
         )
+    name, to_validate = _to_validate(published, config, held_out)
     validated = rows[:0] if to_validate is None else _usable(to_validate, index, name)
     if to_validate is not None and not len(validated):
         logger.warning("no video of subset %s is in the store, so nothing is validated", name)
